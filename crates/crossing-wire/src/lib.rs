@@ -1,0 +1,1 @@
+//! Sans-I/O protocol code: frame codec and handshake.
