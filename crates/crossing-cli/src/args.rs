@@ -1,0 +1,393 @@
+//! The one definition of every flag; help and usage errors follow from it.
+
+use crate::units::{parse_duration, parse_mode, parse_size};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::ffi::OsString;
+use std::time::Duration;
+
+/// Carries data between processes: shared memory, sockets, message queues.
+#[derive(Debug, Parser)]
+#[command(name = "crossing", version, max_term_width = 100, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Start real processes, exchange messages by every mechanism, kill one, show what survived
+    Demo(DemoArgs),
+    #[command(hide = true)]
+    DemoRole(RoleArgs),
+    /// Shared memory segments: create, write, read, list, inspect, remove
+    #[command(subcommand)]
+    Shm(ShmCommand),
+    /// Send a message to a queue or a socket
+    Send(SendArgs),
+    /// Receive messages from a queue or a socket
+    Recv(RecvArgs),
+    /// Kernel message queues: create, stat, remove
+    #[command(subcommand)]
+    Queue(QueueCommand),
+    /// Named mutexes, semaphores, events and barriers
+    #[command(subcommand)]
+    Sync(SyncCommand),
+    /// List the named segments of this user
+    Ls(LsArgs),
+    /// Show what a name is, who owns it and whether the owner lives
+    Inspect(InspectArgs),
+    /// Remove a name, or everything that dead owners left
+    Rm(RmArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// How the sequence diagram is drawn at the end; with mermaid the live report goes to standard error
+    #[arg(long, value_enum, default_value_t = DiagramFormat::Text)]
+    pub format: DiagramFormat,
+    /// Print events, messages and checks as JSON; the live report goes to standard error
+    #[arg(long, conflicts_with = "format")]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum DiagramFormat {
+    /// Drawn in the terminal
+    Text,
+    /// Mermaid source
+    Mermaid,
+}
+
+#[derive(Debug, Args)]
+pub struct RoleArgs {
+    /// process1, process2 or process3
+    pub role: String,
+    /// Identifies the run; every name derives from it
+    #[arg(long)]
+    pub run: String,
+    /// The kernel has no message queues: leave that part out
+    #[arg(long)]
+    pub no_queue: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ShmCommand {
+    /// Create a segment that stays until it is removed
+    Create(ShmCreateArgs),
+    /// Write bytes into a segment
+    Write(ShmWriteArgs),
+    /// Read bytes from a segment
+    Read(ShmReadArgs),
+    /// List the named segments of this user
+    Ls(LsArgs),
+    /// Show size, owner and liveness of a segment
+    Inspect(InspectArgs),
+    /// Remove a segment
+    Rm(RmArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct ShmCreateArgs {
+    /// NAME, posix:/NAME, sysv:PATH,PROJ or sysv:0xKEY
+    pub name: String,
+    /// Size: 64K, 1MiB, 4096
+    #[arg(long, value_parser = parse_size)]
+    pub size: u64,
+    /// Who may open it
+    #[arg(long, value_enum, default_value_t = AccessArg::Private)]
+    pub access: AccessArg,
+    /// Permission bits of a foreign segment (posix:, sysv:), octal; overrides --access
+    #[arg(long, value_parser = parse_mode)]
+    pub mode: Option<u32>,
+    /// Open it if it is there already
+    #[arg(long)]
+    pub or_open: bool,
+    /// Keep it after this command ends (the default, as the command ends at once)
+    #[arg(long)]
+    pub persist: bool,
+    /// Wait for Ctrl-C as its owner, then remove it
+    #[arg(long, conflicts_with = "persist")]
+    pub hold: bool,
+    /// Lock the pages in memory
+    #[arg(long)]
+    pub mlock: bool,
+    /// Ask for huge pages
+    #[arg(long)]
+    pub huge_pages: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum AccessArg {
+    /// Only this user
+    Private,
+    /// The user's group too
+    Group,
+    /// Everyone on this machine
+    World,
+}
+
+#[derive(Debug, Args)]
+pub struct ShmWriteArgs {
+    /// NAME, posix:/NAME, sysv:PATH,PROJ or sysv:0xKEY
+    pub name: String,
+    /// The bytes; - or nothing reads standard input
+    pub data: Option<OsString>,
+    /// Where to start, in bytes
+    #[arg(long, default_value = "0", value_parser = parse_size)]
+    pub offset: u64,
+    /// Add a terminating zero byte, for C programs
+    #[arg(long)]
+    pub cstr: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ShmReadArgs {
+    /// NAME, posix:/NAME, sysv:PATH,PROJ or sysv:0xKEY
+    pub name: String,
+    /// Where to start, in bytes
+    #[arg(long, default_value = "0", value_parser = parse_size)]
+    pub offset: u64,
+    /// How many bytes; to the end if left out
+    #[arg(long, value_parser = parse_size, conflicts_with = "cstr")]
+    pub len: Option<u64>,
+    /// Stop at the first zero byte and print a newline
+    #[arg(long)]
+    pub cstr: bool,
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// How bytes are printed.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct Shape {
+    /// Print as hexadecimal
+    #[arg(long, conflicts_with = "json")]
+    pub hex: bool,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Only names that begin with this
+    pub prefix: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// NAME, posix:/NAME, sysv:PATH,PROJ or sysv:0xKEY
+    pub name: String,
+    /// Print as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct RmArgs {
+    /// NAME, posix:/NAME, sysv:PATH,PROJ, sysv:0xKEY (segments), mq:/NAME
+    #[arg(required_unless_present = "stale")]
+    pub name: Option<String>,
+    /// Everything whose owner is proven dead
+    #[arg(long, conflicts_with = "name")]
+    pub stale: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// mq:/NAME, tcp:HOST:PORT or unix:PATH
+    pub endpoint: String,
+    /// The message; - or nothing reads standard input
+    pub data: Option<OsString>,
+    /// Priority (mq: only); higher is received first
+    #[arg(long, short = 'p', default_value_t = 0)]
+    pub priority: u32,
+    /// How many times to send it
+    #[arg(long, short = 'n', default_value_t = 1)]
+    pub count: u64,
+    /// Give up after: 500ms, 2s, 1m
+    #[arg(long, short = 't', value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Bare bytes without frames, for programs that do not use Crossing (sockets only)
+    #[arg(long)]
+    pub raw: bool,
+    /// Wait for the answer and print it (sockets only)
+    #[arg(long)]
+    pub await_reply: bool,
+    #[command(flatten)]
+    pub queue: QueueShape,
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// Attributes of a queue that is created on the way.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct QueueShape {
+    /// Create the queue if it is missing (mq: only)
+    #[arg(long)]
+    pub create: bool,
+    /// Most messages a new queue holds (mq_maxmsg)
+    #[arg(long, default_value_t = 10)]
+    pub capacity: usize,
+    /// Longest message of a new queue (mq_msgsize), bytes
+    #[arg(long, default_value = "1024", value_parser = parse_size)]
+    pub max_len: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct RecvArgs {
+    /// mq:/NAME, tcp:HOST:PORT or unix:PATH
+    pub endpoint: String,
+    /// How many messages to receive
+    #[arg(long, short = 'n', default_value_t = 1)]
+    pub count: u64,
+    /// Receive until interrupted
+    #[arg(long, short = 'f', conflicts_with = "count")]
+    pub follow: bool,
+    /// Give up when no message comes for: 500ms, 2s, 1m
+    #[arg(long, short = 't', value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Bind the address and accept connections (sockets only)
+    #[arg(long, short = 'l')]
+    pub listen: bool,
+    /// Bare bytes without frames: a message is all a connection sends, or with --reply what its first read returns
+    #[arg(long)]
+    pub raw: bool,
+    /// Answer each message with this text (sockets only)
+    #[arg(long, value_name = "TEXT")]
+    pub reply: Option<OsString>,
+    /// Print the bytes of the messages only, with no newline between them
+    #[arg(long, short = '0', conflicts_with_all = ["json", "hex"])]
+    pub raw_output: bool,
+    /// Remove the queue afterwards (mq: only)
+    #[arg(long)]
+    pub unlink: bool,
+    #[command(flatten)]
+    pub queue: QueueShape,
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum QueueCommand {
+    /// Create a queue
+    Create {
+        /// mq:/NAME
+        endpoint: String,
+        /// Most messages it holds (mq_maxmsg)
+        #[arg(long, default_value_t = 10)]
+        capacity: usize,
+        /// Longest message (mq_msgsize), bytes
+        #[arg(long, default_value = "1024", value_parser = parse_size)]
+        max_len: u64,
+    },
+    /// Show attributes and how many messages wait
+    Stat {
+        /// mq:/NAME
+        endpoint: String,
+        /// Print as JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove a queue
+    Rm {
+        /// mq:/NAME
+        endpoint: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SyncCommand {
+    /// Run a command while holding a named mutex
+    Mutex {
+        /// Name of the mutex
+        name: String,
+        /// Give up waiting after: 500ms, 2s, 1m
+        #[arg(long, short = 't', value_parser = parse_duration)]
+        timeout: Option<Duration>,
+        /// The command and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<OsString>,
+    },
+    /// Counting semaphores; also posix:/NAME and sysv:PATH,PROJ, sysv:0xKEY
+    #[command(subcommand)]
+    Semaphore(SemaphoreCommand),
+    /// Events that stay set until reset
+    #[command(subcommand)]
+    Event(EventCommand),
+    /// Wait until N processes have arrived
+    Barrier {
+        /// Name of the barrier
+        name: String,
+        /// How many processes meet
+        #[arg(long)]
+        parties: u32,
+        /// Give up waiting after: 500ms, 2s, 1m
+        #[arg(long, short = 't', value_parser = parse_duration)]
+        timeout: Option<Duration>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SemaphoreCommand {
+    /// Create it
+    Create {
+        /// Name of the semaphore
+        name: String,
+        /// Permits at the start
+        #[arg(long, default_value_t = 0)]
+        value: u32,
+    },
+    /// Add a permit
+    Post {
+        /// Name of the semaphore
+        name: String,
+        /// How many permits
+        #[arg(long, short = 'n', default_value_t = 1)]
+        count: u32,
+    },
+    /// Take a permit, waiting for it
+    Wait {
+        /// Name of the semaphore
+        name: String,
+        /// Give up waiting after: 500ms, 2s, 1m
+        #[arg(long, short = 't', value_parser = parse_duration)]
+        timeout: Option<Duration>,
+    },
+    /// Print how many permits there are
+    Value {
+        /// Name of the semaphore
+        name: String,
+    },
+    /// Remove it
+    Rm {
+        /// Name of the semaphore
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EventCommand {
+    /// Set it, waking every waiter
+    Set {
+        /// Name of the event
+        name: String,
+    },
+    /// Reset it
+    Reset {
+        /// Name of the event
+        name: String,
+    },
+    /// Wait until it is set
+    Wait {
+        /// Name of the event
+        name: String,
+        /// Give up waiting after: 500ms, 2s, 1m
+        #[arg(long, short = 't', value_parser = parse_duration)]
+        timeout: Option<Duration>,
+    },
+}

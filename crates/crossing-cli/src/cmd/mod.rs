@@ -1,0 +1,9 @@
+//! One module per command.
+
+pub mod names;
+pub mod queue;
+pub mod recv;
+pub mod registry;
+pub mod send;
+pub mod shm;
+pub mod sync;

@@ -1,0 +1,85 @@
+//! Which mechanism a name means: `posix:/NAME`, `sysv:PATH,PROJ`, `mq:/NAME`, `tcp:HOST:PORT`, `unix:PATH`, plain names.
+
+use crate::exit::Failure;
+
+/// What the segment and semaphore commands can name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ObjectName {
+    /// A name in Crossing's own registry.
+    Native(String),
+    /// A POSIX object, its name with the leading slash.
+    Posix(String),
+    /// A System V object: what follows `sysv:`.
+    SystemV(String),
+    /// A POSIX message queue: the whole endpoint.
+    Queue(String),
+}
+
+impl ObjectName {
+    /// Parses a name of the command line.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        match text.split_once(':') {
+            Some(("posix", rest)) if rest.starts_with('/') => Ok(Self::Posix(rest.to_owned())),
+            Some(("posix", rest)) => Ok(Self::Posix(format!("/{rest}"))),
+            Some(("sysv", rest)) => Ok(Self::SystemV(rest.to_owned())),
+            Some(("mq", _)) => Ok(Self::Queue(text.to_owned())),
+            Some(("shm", rest)) => Ok(Self::Native(rest.to_owned())),
+            Some((scheme, _)) => Err(Failure::usage(format!(
+                "cannot use \"{text}\": no kind of name begins with \"{scheme}:\"; write NAME, posix:/NAME, \
+                 sysv:PATH,PROJ or sysv:0xKEY"
+            ))),
+            None => Ok(Self::Native(text.to_owned())),
+        }
+    }
+}
+
+/// What carries messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// A message queue of the kernel.
+    Queue,
+    /// A stream socket.
+    Socket,
+}
+
+impl Carrier {
+    /// Chooses by the scheme of an endpoint.
+    pub fn of(endpoint: &str) -> Result<Self, Failure> {
+        match endpoint.split_once(':').map(|(scheme, _)| scheme) {
+            Some("mq" | "sysv") => Ok(Self::Queue),
+            Some("tcp" | "unix") => Ok(Self::Socket),
+            _ => Err(Failure::usage(format!(
+                "cannot use endpoint \"{endpoint}\": it names no mechanism; write mq:/NAME, tcp:HOST:PORT or unix:PATH"
+            ))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::exit::Exit;
+
+    #[test]
+    fn names_choose_their_mechanism() {
+        let native = |name: &str| ObjectName::Native(name.to_owned());
+        assert_eq!(ObjectName::parse("prices").unwrap(), native("prices"));
+        assert_eq!(ObjectName::parse("md/ticks").unwrap(), native("md/ticks"));
+        assert_eq!(ObjectName::parse("shm:prices").unwrap(), native("prices"));
+        assert_eq!(ObjectName::parse("posix:/a").unwrap(), ObjectName::Posix("/a".into()));
+        assert_eq!(ObjectName::parse("posix:a").unwrap(), ObjectName::Posix("/a".into()));
+        assert_eq!(ObjectName::parse("sysv:shmfile,65").unwrap(), ObjectName::SystemV("shmfile,65".into()));
+        assert_eq!(ObjectName::parse("mq:/q").unwrap(), ObjectName::Queue("mq:/q".into()));
+        assert_eq!(ObjectName::parse("xyz:/q").unwrap_err().exit, Exit::Usage);
+    }
+
+    #[test]
+    fn endpoints_choose_their_carrier() {
+        assert_eq!(Carrier::of("mq:/a").unwrap(), Carrier::Queue);
+        assert_eq!(Carrier::of("tcp:127.0.0.1:8080").unwrap(), Carrier::Socket);
+        assert_eq!(Carrier::of("unix:/tmp/a").unwrap(), Carrier::Socket);
+        for bad in ["", "plain", "http://x", "/tmp/sock"] {
+            assert_eq!(Carrier::of(bad).unwrap_err().exit, Exit::Usage, "{bad}");
+        }
+    }
+}

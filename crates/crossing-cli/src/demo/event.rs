@@ -1,0 +1,158 @@
+//! What the processes of the demo report, one JSON line per event on their standard output.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// Who reports.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Process {
+    /// Starts the exchange.
+    Process1,
+    /// Answers it, and survives the kill.
+    Process2,
+    /// Takes the lock and the loan, and is killed.
+    Process3,
+    /// The parent of all.
+    Demo,
+}
+
+/// The mechanism that carried a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Through {
+    /// A segment guarded by semaphores that live in it.
+    SharedMemory,
+    /// A framed Unix domain socket.
+    Socket,
+    /// Two POSIX message queues of the kernel.
+    MessageQueue,
+}
+
+/// Which way a message goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// From Process1 to Process2.
+    Ping,
+    /// Back, carrying the checksum of the ping.
+    Pong,
+}
+
+/// One message, as both its ends name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Message {
+    /// What carried it.
+    pub through: Through,
+    /// Which way it went.
+    pub kind: Kind,
+    /// Counts from 1 in each mechanism.
+    pub seq: u32,
+    /// Length in bytes.
+    pub bytes: usize,
+    /// Checksum of its content.
+    pub checksum: u64,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "kebab-case")]
+pub enum What {
+    /// The process has opened everything and waits.
+    Ready,
+    /// A message was handed to the mechanism.
+    Sent(Message),
+    /// A message was taken out, whole and unharmed.
+    Received {
+        /// Which.
+        #[serde(flatten)]
+        message: Message,
+        /// From just before the send to just after the receive.
+        latency_ns: u64,
+    },
+    /// A message did not arrive or arrived damaged, or something else went wrong.
+    Failed {
+        /// One line.
+        text: String,
+    },
+    /// The exchange that was asked for is complete.
+    ExchangeDone,
+    /// Process3 holds the mutex and a loan.
+    Holding {
+        /// Chunks of the pool that are free now.
+        free: usize,
+    },
+    /// Process2 is about to sleep on the mutex that Process3 holds.
+    Waiting,
+    /// SIGKILL was sent.
+    Killed {
+        /// The victim.
+        victim: u32,
+    },
+    /// The kernel reports the victim gone.
+    Dead {
+        /// Since SIGKILL was sent.
+        after_ns: u64,
+    },
+    /// The survivor was given the mutex with the news that its owner died.
+    Recovered,
+    /// The dead process's chunk is back in the pool.
+    Reclaimed {
+        /// Chunks free before.
+        before: usize,
+        /// Chunks free after.
+        after: usize,
+    },
+    /// The process has closed everything.
+    Closed,
+}
+
+/// An event with its time and place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// Machine-wide monotonic clock, nanoseconds.
+    pub at_ns: u64,
+    /// Who.
+    pub process: Process,
+    /// Its process id.
+    pub pid: u32,
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+}
+
+impl Message {
+    /// Who sent it and who receives it.
+    pub fn ends(&self) -> (Process, Process) {
+        match self.kind {
+            Kind::Ping => (Process::Process1, Process::Process2),
+            Kind::Pong => (Process::Process2, Process::Process1),
+        }
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = if self.kind == Kind::Ping { "ping" } else { "pong" };
+        write!(f, "{kind} {}, {} B", self.seq, self.bytes)
+    }
+}
+
+impl fmt::Display for Process {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Process1 => "Process1",
+            Self::Process2 => "Process2",
+            Self::Process3 => "Process3",
+            Self::Demo => "demo",
+        })
+    }
+}
+
+impl fmt::Display for Through {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::SharedMemory => "SharedMemory",
+            Self::Socket => "Socket",
+            Self::MessageQueue => "MessageQueue",
+        })
+    }
+}

@@ -1,0 +1,175 @@
+//! The demo: real processes, real messages, a real kill, and a drawing of what happened.
+
+mod check;
+mod diagram;
+mod event;
+mod names;
+mod orchestrator;
+mod payload;
+mod report;
+mod roads;
+mod role;
+
+use crate::args::{DemoArgs, DiagramFormat, RoleArgs};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{write_bytes, write_json};
+use check::{Carried, Check};
+use crossing::process::monotonic_nanos;
+use event::{Event, Process, Through};
+use names::Names;
+use orchestrator::{Orchestrator, WATCHDOG};
+use report::Report;
+use roads::{POOL_CHUNKS, Stage};
+use serde::Serialize;
+use std::time::Duration;
+
+/// Messages each way through each mechanism, before the kill.
+const ROUNDS: u32 = 3;
+
+#[derive(Serialize)]
+struct Data<'a> {
+    run: &'a str,
+    ok: bool,
+    total_ns: u64,
+    messages: Vec<Carried>,
+    checks: &'a [Check],
+    events: &'a [Event],
+}
+
+/// `crossing demo`.
+pub fn run(args: &DemoArgs) -> Outcome {
+    let start_ns = monotonic_nanos();
+    let quiet = args.json || args.format == DiagramFormat::Mermaid;
+    let report = Report::new(quiet, start_ns);
+    let names = Names::new();
+    watchdog();
+    report.line(&format!("Crossing demo, run {}", names.run()));
+    for line in names::reclaim_leftovers() {
+        report.line(&line);
+    }
+    let (events, checks) = perform(&names, report);
+    let ok = checks.iter().all(|check| check.ok);
+    let total_ns = monotonic_nanos().saturating_sub(start_ns);
+    let steps = diagram::steps(&events, start_ns);
+    if args.json {
+        let messages = check::carried(&events);
+        write_json(&Data { run: names.run(), ok, total_ns, messages, checks: &checks, events: &events })?;
+    } else if quiet {
+        write_bytes(diagram::mermaid(&steps).as_bytes())?;
+    } else {
+        let drawing = diagram::draw(&steps, terminal_width());
+        write_bytes(format!("\nWhat was really sent:\n\n{drawing}\n").as_bytes())?;
+        write_bytes(verdict(&checks, total_ns).as_bytes())?;
+    }
+    if ok {
+        return Ok(Exit::Success);
+    }
+    let failed: Vec<String> =
+        checks.iter().filter(|check| !check.ok).map(|check| format!("{} ({})", check.name, check.seen)).collect();
+    Err(Failure::failed(format!("the demo failed; not true: {}", failed.join("; not true: "))))
+}
+
+/// `crossing demo-role`, which only the demo calls.
+pub fn role(args: &RoleArgs) -> Outcome {
+    let process = match args.role.as_str() {
+        "process1" => Process::Process1,
+        "process2" => Process::Process2,
+        "process3" => Process::Process3,
+        other => return Err(Failure::usage(format!("no role \"{other}\""))),
+    };
+    let names = Names::of(&args.run).map_err(Failure::usage)?;
+    match role::play(process, &names, !args.no_queue) {
+        Ok(()) => Ok(Exit::Success),
+        Err(()) => Ok(Exit::Failure),
+    }
+}
+
+/// Ends this process if the demo hangs; its children end with it, as their standard input closes.
+fn watchdog() {
+    std::thread::spawn(|| {
+        std::thread::sleep(WATCHDOG + Duration::from_secs(5));
+        eprintln!("crossing: the demo hangs; giving up");
+        std::process::exit(1);
+    });
+}
+
+/// Runs all phases. Whatever fails is one of the checks.
+fn perform(names: &Names, report: Report) -> (Vec<Event>, Vec<Check>) {
+    let stage = match Stage::set(names) {
+        Ok(stage) => stage,
+        Err(text) => {
+            report.line(&format!("FAILED: {text}"));
+            return (Vec::new(), vec![Check::new("the demo's segment and queues were created", false, text)]);
+        }
+    };
+    let queue_problem = stage.queue_problem().map(str::to_owned);
+    let mut demo = Orchestrator::new(names.run(), queue_problem.is_some(), report);
+    let mut checks = Vec::new();
+    if let Err(text) = phases(&mut demo, queue_problem.as_deref(), &mut checks) {
+        demo.report.line(&format!("FAILED: {text}"));
+        checks.push(Check::new("every phase ran to its end", false, text));
+    }
+    let mut expected = vec![(Through::SharedMemory, 2 * (ROUNDS as usize + 1)), (Through::Socket, 2 * ROUNDS as usize)];
+    match &queue_problem {
+        None => expected.push((Through::MessageQueue, 2 * ROUNDS as usize)),
+        Some(text) => checks.push(Check::new("message queue left out: this machine has none", true, text.clone())),
+    }
+    let events = std::mem::take(&mut demo.events);
+    checks.splice(0..0, check::messages(&events, &expected));
+    checks.extend(check::recovery(&events, POOL_CHUNKS));
+    drop(demo);
+    drop(stage);
+    checks.extend(names::leftovers(names));
+    (events, checks)
+}
+
+fn phases(demo: &mut Orchestrator, queue_problem: Option<&str>, checks: &mut Vec<Check>) -> Result<(), String> {
+    demo.report.heading("1. Two processes exchange messages");
+    demo.start(Process::Process2)?;
+    demo.start(Process::Process1)?;
+    demo.exchange(&format!("exchange SharedMemory 1 {ROUNDS}"))?;
+    demo.exchange(&format!("exchange Socket 1 {ROUNDS}"))?;
+    match queue_problem {
+        None => demo.exchange(&format!("exchange MessageQueue 1 {ROUNDS}"))?,
+        Some(text) => demo.report.line(&format!("  message queue left out: {text}")),
+    }
+
+    demo.report.heading("2. A process is killed while it holds the mutex and a loan");
+    demo.start(Process::Process3)?;
+    demo.tell(Process::Process2, "contend")?;
+    demo.wait_for(Process::Process2, "to wait", |what| matches!(what, event::What::Waiting))?;
+    // Process2 should be asleep on the mutex by now: being woken by a death is what is shown.
+    std::thread::sleep(Duration::from_millis(50));
+    let status = demo.kill(Process::Process3)?;
+    checks.push(Check::new("Process3 died by SIGKILL, not by its own doing", status.code().is_none(), status.to_string()));
+    demo.wait_for(Process::Process2, "to recover", |what| matches!(what, event::What::Reclaimed { .. }))?;
+    demo.wait_for(Process::Process2, "to go on", |what| matches!(what, event::What::ExchangeDone))?;
+    let next = ROUNDS + 1;
+    demo.exchange(&format!("exchange SharedMemory {next} {next}"))?;
+
+    demo.report.heading("3. Everything closes");
+    for process in [Process::Process1, Process::Process2] {
+        let status = demo.finish(process)?;
+        checks.push(Check::new(format!("{process} ended well"), status.success(), status.to_string()));
+    }
+    Ok(())
+}
+
+fn verdict(checks: &[Check], total_ns: u64) -> String {
+    let mut text = String::from("Checked:\n");
+    for check in checks {
+        let mark = if check.ok { "ok    " } else { "FAILED" };
+        text.push_str(&format!("  {mark}  {}: {}\n", check.name, check.seen));
+    }
+    let failed = checks.iter().filter(|check| !check.ok).count();
+    let took = crate::units::show_nanos(total_ns);
+    match failed {
+        0 => text.push_str(&format!("\nEvery message arrived and nothing was left behind, in {took}.\n")),
+        count => text.push_str(&format!("\n{count} of {} checks failed, in {took}.\n", checks.len())),
+    }
+    text
+}
+
+fn terminal_width() -> usize {
+    terminal_size::terminal_size().map_or(100, |(terminal_size::Width(width), _)| usize::from(width))
+}

@@ -1,0 +1,179 @@
+//! The parent of the demo: starts the processes, tells them what to do next, collects what they report.
+
+use super::event::{Event, Process, What};
+use super::report::Report;
+use crossing::process::monotonic_nanos;
+use std::collections::HashMap;
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+/// The whole demo takes less, or has failed.
+pub const WATCHDOG: Duration = Duration::from_secs(30);
+
+/// The children and everything they have said.
+pub struct Orchestrator {
+    run: String,
+    without_queue: bool,
+    deadline: Instant,
+    children: HashMap<Process, (Child, Option<ChildStdin>)>,
+    said: Receiver<(Process, Option<String>)>,
+    say: Sender<(Process, Option<String>)>,
+    /// Every event so far, in order of arrival.
+    pub events: Vec<Event>,
+    /// The live report.
+    pub report: Report,
+}
+
+impl Orchestrator {
+    /// Starts nothing yet; `run` names the run.
+    pub fn new(run: &str, without_queue: bool, report: Report) -> Self {
+        let (say, said) = channel();
+        Self {
+            run: run.to_owned(),
+            without_queue,
+            deadline: Instant::now() + WATCHDOG,
+            children: HashMap::new(),
+            said,
+            say,
+            events: Vec::new(),
+            report,
+        }
+    }
+
+    /// Starts a process in its role and waits until it is ready.
+    pub fn start(&mut self, process: Process) -> Result<u32, String> {
+        let program = std::env::current_exe().map_err(|cause| format!("cannot find this program: {cause}"))?;
+        let mut command = Command::new(program);
+        command.arg("demo-role").arg(process.to_string().to_lowercase()).arg("--run").arg(&self.run);
+        if self.without_queue {
+            command.arg("--no-queue");
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|cause| format!("cannot start {process}: {cause}"))?;
+        let pid = child.id();
+        let (input, output) = (child.stdin.take(), child.stdout.take());
+        self.children.insert(process, (child, input));
+        if let Some(output) = output {
+            let say = self.say.clone();
+            std::thread::spawn(move || {
+                for line in BufReader::new(output).lines().map_while(Result::ok) {
+                    if say.send((process, Some(line))).is_err() {
+                        return;
+                    }
+                }
+                let _ = say.send((process, None));
+            });
+        }
+        self.report.started(process, pid);
+        self.wait_for(process, "to be ready", |what| matches!(what, What::Ready | What::Holding { .. }))?;
+        Ok(pid)
+    }
+
+    /// Tells a process what to do next.
+    pub fn tell(&mut self, process: Process, order: &str) -> Result<(), String> {
+        let input = self.children.get_mut(&process).and_then(|(_, input)| input.as_mut());
+        let input = input.ok_or_else(|| format!("{process} is not running"))?;
+        writeln!(input, "{order}").and_then(|()| input.flush()).map_err(|cause| format!("{process} is gone: {cause}"))
+    }
+
+    /// Has both processes exchange messages `first..=last` through a mechanism.
+    pub fn exchange(&mut self, order: &str) -> Result<(), String> {
+        let before = self.done();
+        for process in [Process::Process2, Process::Process1] {
+            self.tell(process, order)?;
+        }
+        while self.done() < before + 2 {
+            self.next("the exchange to end")?;
+        }
+        Ok(())
+    }
+
+    fn done(&self) -> usize {
+        self.events.iter().filter(|event| event.what == What::ExchangeDone).count()
+    }
+
+    /// Collects events until `process` reports what `wanted` accepts, counting events that came before this call too
+    /// only for a process that was just started.
+    pub fn wait_for(&mut self, process: Process, what: &str, wanted: fn(&What) -> bool) -> Result<(), String> {
+        loop {
+            let event = self.next(&format!("{process} {what}"))?;
+            if event.process == process && wanted(&event.what) {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The next event of any process.
+    fn next(&mut self, awaited: &str) -> Result<Event, String> {
+        loop {
+            let left = self.deadline.saturating_duration_since(Instant::now());
+            match self.said.recv_timeout(left) {
+                Ok((process, Some(line))) => {
+                    let event: Event = serde_json::from_str(&line)
+                        .map_err(|cause| format!("{process} said something unreadable ({cause}): {line}"))?;
+                    self.record(event.clone());
+                    if let What::Failed { text } = &event.what {
+                        return Err(format!("{process}: {text}"));
+                    }
+                    return Ok(event);
+                }
+                Ok((Process::Process3, None)) => {}
+                Ok((process, None)) => return Err(format!("{process} ended while waiting for {awaited}")),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    return Err(format!("waited too long for {awaited}"));
+                }
+            }
+        }
+    }
+
+    fn record(&mut self, event: Event) {
+        self.report.event(&event);
+        self.events.push(event);
+    }
+
+    /// Kills a process with SIGKILL and waits until the kernel reports it gone.
+    pub fn kill(&mut self, process: Process) -> Result<ExitStatus, String> {
+        let (child, _input) = self.children.get_mut(&process).ok_or_else(|| format!("{process} is not running"))?;
+        let victim = child.id();
+        let killed_at = monotonic_nanos();
+        child.kill().map_err(|cause| format!("cannot kill {process}: {cause}"))?;
+        let status = child.wait().map_err(|cause| format!("cannot wait for {process}: {cause}"))?;
+        let dead_at = monotonic_nanos();
+        let pid = std::process::id();
+        let event = |at_ns, what| Event { at_ns, process: Process::Demo, pid, what };
+        self.record(event(killed_at, What::Killed { victim }));
+        self.record(event(dead_at, What::Dead { after_ns: dead_at.saturating_sub(killed_at) }));
+        Ok(status)
+    }
+
+    /// Lets a process close everything, and returns how it ended.
+    pub fn finish(&mut self, process: Process) -> Result<ExitStatus, String> {
+        self.tell(process, "finish")?;
+        self.wait_for(process, "to close", |what| matches!(what, What::Closed))?;
+        let (child, input) = self.children.get_mut(&process).ok_or_else(|| format!("{process} is not running"))?;
+        drop(input.take());
+        loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break Ok(status),
+                Ok(None) if Instant::now() >= self.deadline => break Err(format!("{process} does not end")),
+                Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+                Err(cause) => break Err(format!("cannot wait for {process}: {cause}")),
+            }
+        }
+    }
+}
+
+impl Drop for Orchestrator {
+    /// No child outlives the demo.
+    fn drop(&mut self) {
+        for (child, _) in self.children.values_mut() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}

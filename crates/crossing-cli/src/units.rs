@@ -1,0 +1,106 @@
+//! Sizes and times as people write them.
+
+use std::time::Duration;
+
+/// Parses `4096`, `64K`, `64KiB`, `1M`, `2GiB`, `0x1000`: powers of 1024.
+pub fn parse_size(text: &str) -> Result<u64, String> {
+    let bad = || format!("\"{text}\" is not a size; write bytes, or a number with K, M, G or T (64K, 1MiB)");
+    if let Some(hex) = text.strip_prefix("0x") {
+        return u64::from_str_radix(hex, 16).map_err(|_| bad());
+    }
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().map_err(|_| bad())?;
+    let lower = unit.trim().to_ascii_lowercase();
+    let shift = match lower.as_str() {
+        "" | "b" => 0,
+        "k" | "kb" | "kib" => 10,
+        "m" | "mb" | "mib" => 20,
+        "g" | "gb" | "gib" => 30,
+        "t" | "tb" | "tib" => 40,
+        _ => return Err(bad()),
+    };
+    number.checked_mul(1 << shift).ok_or_else(|| format!("\"{text}\" is more bytes than a 64-bit number holds"))
+}
+
+/// Parses `500ms`, `2s`, `1m`, `250us`, `1.5` (seconds).
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let bad = || format!("\"{text}\" is not a time; write a number with us, ms, s or m (500ms, 2s)");
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit() || c == '.').len();
+    let (number, unit) = text.split_at(digits);
+    let number: f64 = number.parse().map_err(|_| bad())?;
+    let seconds = match unit.trim() {
+        "us" => number / 1e6,
+        "ms" => number / 1e3,
+        "" | "s" => number,
+        "m" | "min" => number * 60.0,
+        "h" => number * 3600.0,
+        _ => return Err(bad()),
+    };
+    Duration::try_from_secs_f64(seconds).map_err(|_| bad())
+}
+
+/// Parses octal permission bits: `600`, `0666`.
+pub fn parse_mode(text: &str) -> Result<u32, String> {
+    u32::from_str_radix(text, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o777)
+        .ok_or_else(|| format!("\"{text}\" is not a permission; write octal digits (600, 0666)"))
+}
+
+/// A time with three significant figures and its unit: `870 ns`, `12.3 us`, `4.56 ms`, `1.20 s`.
+pub fn show_nanos(nanos: u64) -> String {
+    let value = nanos as f64;
+    let (value, unit) = match nanos {
+        0..1_000 => return format!("{nanos} ns"),
+        1_000..1_000_000 => (value / 1e3, "us"),
+        1_000_000..1_000_000_000 => (value / 1e6, "ms"),
+        _ => (value / 1e9, "s"),
+    };
+    match value {
+        v if v < 10.0 => format!("{v:.2} {unit}"),
+        v if v < 100.0 => format!("{v:.1} {unit}"),
+        v => format!("{v:.0} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        for (text, bytes) in
+            [("4096", 4096), ("64K", 65536), ("64k", 65536), ("1MiB", 1 << 20), ("2GB", 2 << 30), ("0x10", 16)]
+        {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "K", "-1", "1X", "1.5K", "99999999999999999999", "99999999T", "0x"] {
+            assert!(parse_size(text).is_err(), "{text} must be refused");
+        }
+    }
+
+    #[test]
+    fn durations_take_their_unit() {
+        for (text, millis) in [("500ms", 500), ("2s", 2000), ("2", 2000), ("1.5s", 1500), ("1m", 60_000)] {
+            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["", "ms", "-1s", "1y", "1e400s", "..s"] {
+            assert!(parse_duration(text).is_err(), "{text} must be refused");
+        }
+    }
+
+    #[test]
+    fn modes_are_octal() {
+        assert_eq!(parse_mode("0666"), Ok(0o666));
+        assert!(parse_mode("0888").is_err());
+        assert!(parse_mode("7777").is_err());
+    }
+
+    #[test]
+    fn times_show_three_figures() {
+        for (nanos, text) in [(870, "870 ns"), (12_345, "12.3 us"), (4_560_000, "4.56 ms"), (1_200_000_000, "1.20 s")] {
+            assert_eq!(show_nanos(nanos), text);
+        }
+    }
+}
