@@ -1,0 +1,319 @@
+//! A child process of a test: killed on drop, stopped and continued, its lines awaited with a limit.
+
+use crate::PATIENCE;
+use crate::capture::Capture;
+use crate::role::{ARGUMENT, MARK, ROLE};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use std::ffi::OsStr;
+use std::io::Write;
+use std::path::Path;
+use std::process::{ChildStdin, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+/// How to start a [`Child`].
+#[derive(Debug)]
+pub struct Builder {
+    command: Command,
+    name: String,
+    marked: bool,
+}
+
+impl Builder {
+    /// Adds an argument (of a program, not of a role).
+    #[must_use]
+    pub fn arg(mut self, value: impl AsRef<OsStr>) -> Self {
+        self.command.arg(value);
+        self
+    }
+
+    /// Adds arguments (of a program, not of a role).
+    #[must_use]
+    pub fn args(mut self, values: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Self {
+        self.command.args(values);
+        self
+    }
+
+    /// Sets an argument of a role, read there by [`Role::argument`](crate::Role::argument).
+    #[must_use]
+    pub fn argument(self, name: &str, value: impl AsRef<OsStr>) -> Self {
+        self.env(format!("{ARGUMENT}{name}"), value)
+    }
+
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    /// Sets the working directory.
+    #[must_use]
+    pub fn directory(mut self, path: impl AsRef<Path>) -> Self {
+        self.command.current_dir(path);
+        self
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// If the program cannot be started.
+    #[must_use]
+    pub fn spawn(mut self) -> Child {
+        self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = match self.command.spawn() {
+            Ok(process) => process,
+            Err(error) => panic!("cannot start {}: {error}", self.name),
+        };
+        let stdout = Capture::start(process.stdout.take().expect("stdout is piped"));
+        let stderr = Capture::start(process.stderr.take().expect("stderr is piped"));
+        let stdin = process.stdin.take();
+        crate::watchdog::started(process.id());
+        Child { process, name: self.name, marked: self.marked, stdin, stdout, stderr, status: None }
+    }
+
+    /// Starts it, closes its standard input and waits for its end, at most [`PATIENCE`].
+    ///
+    /// # Panics
+    /// As [`spawn`](Self::spawn) and [`Child::wait`].
+    #[must_use]
+    pub fn run(self) -> Output {
+        self.spawn().wait(PATIENCE)
+    }
+}
+
+/// A running child process of a test. Dropping it kills and reaps it.
+pub struct Child {
+    process: std::process::Child,
+    name: String,
+    /// Lines count only with the mark that roles put before them: libtest writes to the same pipe.
+    marked: bool,
+    stdin: Option<ChildStdin>,
+    stdout: Capture,
+    stderr: Capture,
+    status: Option<ExitStatus>,
+}
+
+/// What a child left when it ended.
+#[derive(Debug, Clone)]
+pub struct Output {
+    /// How it ended.
+    pub status: ExitStatus,
+    /// Every byte it wrote to standard output, read lines included.
+    pub stdout: Vec<u8>,
+    /// What it wrote to standard error.
+    pub stderr: String,
+}
+
+impl Output {
+    /// Standard output as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).into_owned()
+    }
+
+    /// The same, after checking that the exit code is zero.
+    ///
+    /// # Panics
+    /// If the program failed, with what it wrote.
+    #[must_use]
+    pub fn success(self) -> Self {
+        assert!(
+            self.status.success(),
+            "failed: {}\n--- stdout\n{}\n--- stderr\n{}",
+            self.status,
+            self.text(),
+            self.stderr
+        );
+        self
+    }
+}
+
+impl Child {
+    /// This test binary again, running only the ignored test `path` (its whole path in the binary) as a role.
+    ///
+    /// # Panics
+    /// If the path of the running binary is unknown.
+    #[must_use]
+    pub fn role(path: &str) -> Builder {
+        let mut command = Command::new(std::env::current_exe().expect("path of the test binary"));
+        command.args(["--exact", path, "--ignored", "--nocapture", "--test-threads=1", "--quiet"]);
+        command.env(ROLE, path);
+        Builder { command, name: path.to_owned(), marked: true }
+    }
+
+    /// Any program.
+    #[must_use]
+    pub fn program(path: impl AsRef<Path>) -> Builder {
+        let path = path.as_ref();
+        Builder { command: Command::new(path), name: path.display().to_string(), marked: false }
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The next line, waiting at most `limit`; `None` if none came or the output ended.
+    #[must_use]
+    pub fn line(&mut self, limit: Duration) -> Option<String> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let line = self.stdout.line(deadline)?;
+            match line.split_once(MARK) {
+                Some((_, said)) if self.marked => return Some(said.to_owned()),
+                _ if self.marked => {}
+                _ => return Some(line),
+            }
+        }
+    }
+
+    /// The next line within `limit`.
+    ///
+    /// # Panics
+    /// If none comes, with all that the child wrote.
+    #[must_use]
+    pub fn expect_line(&mut self, limit: Duration) -> String {
+        match self.line(limit) {
+            Some(line) => line,
+            None => panic!("no line from {} within {limit:?}{}", self.name, self.written()),
+        }
+    }
+
+    /// Waits for a line that is exactly `wanted`, at most [`PATIENCE`].
+    ///
+    /// # Panics
+    /// If another line or none comes.
+    pub fn expect(&mut self, wanted: &str) {
+        let line = self.expect_line(PATIENCE);
+        assert!(line == wanted, "{} said {line:?}, expected {wanted:?}{}", self.name, self.written());
+    }
+
+    /// Writes a line to its standard input.
+    ///
+    /// # Panics
+    /// If the child closed it or it was closed before.
+    pub fn tell(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("standard input is open");
+        if let Err(error) = writeln!(stdin, "{line}").and_then(|()| stdin.flush()) {
+            panic!("cannot tell {} {line:?}: {error}", self.name);
+        }
+    }
+
+    /// Whether it still runs (a stopped child does).
+    ///
+    /// # Panics
+    /// If the operating system cannot say.
+    #[must_use]
+    pub fn is_running(&mut self) -> bool {
+        self.poll().is_none()
+    }
+
+    /// Kills it as `kill -9` does; dead and reaped on return.
+    ///
+    /// # Panics
+    /// If the operating system refuses.
+    pub fn kill(&mut self) -> ExitStatus {
+        if let Some(status) = self.poll() {
+            return status;
+        }
+        self.process.kill().expect("kill the child");
+        let status = self.process.wait().expect("reap the child");
+        crate::watchdog::ended(self.process.id());
+        self.status = Some(status);
+        status
+    }
+
+    /// Stops it (SIGSTOP); stopped on return.
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn stop(&self) {
+        self.signal(Signal::STOP);
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        let state = waitid(WaitId::Pid(self.id()), options).expect("wait for the stop");
+        assert!(state.is_some_and(|state| state.stopped()), "{} ended instead of stopping", self.name);
+    }
+
+    /// Continues it after [`stop`](Self::stop).
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn resume(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    /// Asks it to end (SIGTERM).
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Interrupts it as Ctrl-C does (SIGINT).
+    ///
+    /// # Panics
+    /// If it has ended.
+    pub fn interrupt(&self) {
+        self.signal(Signal::INT);
+    }
+
+    /// Closes its standard input and waits for its end.
+    ///
+    /// # Panics
+    /// If it still runs after `limit`, with all that it wrote; it is killed then.
+    #[must_use]
+    pub fn wait(mut self, limit: Duration) -> Output {
+        self.stdin = None;
+        let deadline = Instant::now() + limit;
+        let mut nap = Duration::from_micros(200);
+        let status = loop {
+            if let Some(status) = self.poll() {
+                break status;
+            }
+            assert!(Instant::now() < deadline, "{} still runs after {limit:?}{}", self.name, self.written());
+            std::thread::sleep(nap);
+            nap = (nap * 2).min(Duration::from_millis(10));
+        };
+        // A grandchild may hold the pipe open; what came until now is what there is.
+        let rest = Instant::now() + Duration::from_secs(5);
+        let _ = self.stdout.ended(rest) && self.stderr.ended(rest);
+        let stderr = String::from_utf8_lossy(&self.stderr.bytes()).into_owned();
+        Output { status, stdout: self.stdout.bytes(), stderr }
+    }
+
+    fn poll(&mut self) -> Option<ExitStatus> {
+        if self.status.is_none() {
+            self.status = self.process.try_wait().expect("state of the child");
+            if self.status.is_some() {
+                crate::watchdog::ended(self.process.id());
+            }
+        }
+        self.status
+    }
+
+    fn signal(&self, signal: Signal) {
+        assert!(self.status.is_none(), "{} has ended", self.name);
+        kill_process(self.id(), signal).expect("signal the child");
+    }
+
+    fn id(&self) -> Pid {
+        Pid::from_child(&self.process)
+    }
+
+    fn written(&self) -> String {
+        let text = |capture: &Capture| String::from_utf8_lossy(&capture.bytes()).into_owned();
+        format!("\n--- stdout\n{}\n--- stderr\n{}", text(&self.stdout), text(&self.stderr))
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.status.is_none() {
+            let _ = self.process.kill();
+            let _ = self.process.wait();
+            crate::watchdog::ended(self.process.id());
+        }
+    }
+}

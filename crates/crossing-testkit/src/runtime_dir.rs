@@ -1,0 +1,93 @@
+//! A runtime directory of one test, checked for leftovers at its end.
+
+use crate::{Builder, unique_name};
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// The environment variable that moves Crossing's runtime directory.
+const VARIABLE: &str = "CROSSING_RUNTIME_DIR";
+
+/// A runtime directory for the children of one test. Its drop fails the test if anything is left in it, and removes
+/// it.
+#[derive(Debug)]
+pub struct RuntimeDirGuard {
+    path: PathBuf,
+    allowed: Vec<PathBuf>,
+}
+
+impl Default for RuntimeDirGuard {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl RuntimeDirGuard {
+    /// A new, empty, private directory under `/dev/shm` (or the temporary directory where that is missing).
+    ///
+    /// # Panics
+    /// If it cannot be created.
+    #[must_use]
+    pub fn new() -> Self {
+        let shm = Path::new("/dev/shm");
+        let base = if shm.is_dir() { shm.to_owned() } else { std::env::temp_dir() };
+        let path = base.join(unique_name("crossing-test"));
+        // A run that was killed may have left one under the same process id.
+        let _ = fs::remove_dir_all(&path);
+        let mut builder = fs::DirBuilder::new();
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(&path).expect("create the runtime directory of the test");
+        Self { path, allowed: Vec::new() }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes a child use it.
+    #[must_use]
+    pub fn give(&self, child: Builder) -> Builder {
+        child.env(VARIABLE, &self.path)
+    }
+
+    /// Lets `relative` (and all below it) stay: what a design keeps for the user's next program.
+    pub fn allow(&mut self, relative: impl AsRef<Path>) {
+        self.allowed.push(relative.as_ref().to_owned());
+    }
+
+    /// What lies in it, relative, empty directories included, without what is allowed.
+    ///
+    /// # Panics
+    /// If the directory cannot be read.
+    #[must_use]
+    pub fn leftovers(&self) -> Vec<PathBuf> {
+        let mut found = Vec::new();
+        self.list(&self.path, &mut found);
+        found.sort();
+        found
+    }
+
+    fn list(&self, directory: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(directory).expect("read the runtime directory") {
+            let path = entry.expect("entry of the runtime directory").path();
+            let relative = path.strip_prefix(&self.path).unwrap_or(&path).to_owned();
+            if self.allowed.iter().any(|allowed| relative.starts_with(allowed)) {
+                continue;
+            }
+            if path.is_dir() && !path.is_symlink() {
+                self.list(&path, found);
+            }
+            found.push(relative);
+        }
+    }
+}
+
+impl Drop for RuntimeDirGuard {
+    fn drop(&mut self) {
+        let left = if std::thread::panicking() { Vec::new() } else { self.leftovers() };
+        let _ = fs::remove_dir_all(&self.path);
+        assert!(left.is_empty(), "left behind in the runtime directory: {left:?}");
+    }
+}
