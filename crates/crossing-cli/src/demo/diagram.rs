@@ -1,13 +1,16 @@
 //! The sequence diagram, drawn from the events and nothing else: in box-drawing characters or as Mermaid text.
 
-use super::event::{Event, Kind, Process, Through, What};
+use super::event::{Event, Process, Through, What};
 use crate::units::show_nanos;
 
 /// The columns, left to right.
 pub const PARTICIPANTS: [&str; 5] = ["Process1", "SharedMemory", "Socket", "MessageQueue", "Process2"];
 
 /// Room for the time at the left edge.
-const TIME_WIDTH: usize = 11;
+const TIME_WIDTH: usize = 10;
+
+/// Room beside the outer lifelines: half of a box.
+const MARGIN: usize = 6;
 
 /// One line of the story, between columns of [`PARTICIPANTS`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,12 +53,11 @@ fn step(event: &Event, start_ns: u64, killed_at: Option<u64>) -> Option<Step> {
     match &event.what {
         What::Sent(message) => {
             let (from, to) = (column_of_process(event.process)?, column_of(message.through));
-            Some(Step::Arrow { at, from, to, label: message.to_string() })
+            Some(Step::Arrow { at, from, to, label: format!("{} {} {} B", message.kind, message.seq, message.bytes) })
         }
         What::Received { message, latency_ns } => {
             let (from, to) = (column_of(message.through), column_of_process(event.process)?);
-            let kind = if message.kind == Kind::Ping { "ping" } else { "pong" };
-            let label = format!("{kind} {}, {}", message.seq, show_nanos(*latency_ns));
+            let label = format!("{} {} after {}", message.kind, message.seq, show_nanos(*latency_ns));
             Some(Step::Arrow { at, from, to, label })
         }
         What::Failed { text } => note(0, 4, format!("{} FAILED: {text}", event.process)),
@@ -91,7 +93,7 @@ fn column_of(through: Through) -> usize {
 
 /// Draws the steps for a terminal `width` characters wide; at least 80 are used.
 pub fn draw(steps: &[Step], width: usize) -> String {
-    let gap = (width.max(80).saturating_sub(TIME_WIDTH) / PARTICIPANTS.len()).clamp(13, 28);
+    let gap = ((width.max(80) - TIME_WIDTH - 2 * MARGIN - 1) / (PARTICIPANTS.len() - 1)).clamp(14, 28);
     let sheet = Sheet { gap };
     let mut lines = sheet.header();
     for step in steps {
@@ -140,11 +142,15 @@ struct Sheet {
 
 impl Sheet {
     fn column(&self, index: usize) -> usize {
-        TIME_WIDTH + self.gap / 2 + index * self.gap
+        TIME_WIDTH + MARGIN + index * self.gap
+    }
+
+    fn blank(&self) -> Vec<char> {
+        vec![' '; self.column(PARTICIPANTS.len() - 1) + MARGIN + 1]
     }
 
     fn lifelines(&self) -> Vec<char> {
-        let mut cells = vec![' '; TIME_WIDTH + self.gap * PARTICIPANTS.len() + 1];
+        let mut cells = self.blank();
         for index in 0..PARTICIPANTS.len() {
             cells[self.column(index)] = '│';
         }
@@ -154,8 +160,7 @@ impl Sheet {
     /// Rows of boxes, or bare names where boxes do not fit; `joint` is drawn where the lifeline meets the box.
     fn boxes(&self, top_joint: char, bottom_joint: char) -> Vec<String> {
         let boxed = PARTICIPANTS.iter().all(|name| name.len() + 4 < self.gap);
-        let blank = vec![' '; TIME_WIDTH + self.gap * PARTICIPANTS.len() + 1];
-        let mut rows = vec![blank.clone(), blank.clone(), blank];
+        let mut rows = vec![self.blank(); 3];
         for (index, name) in PARTICIPANTS.iter().enumerate() {
             let middle = self.column(index);
             let left = middle.saturating_sub(name.len() / 2);
@@ -192,10 +197,10 @@ impl Sheet {
         for cell in &mut cells[left + 1..right] {
             *cell = '─';
         }
-        let room = (right - left).saturating_sub(5);
+        let room = (right - left).saturating_sub(2);
         let label = cut(label, room);
-        let start = left + 1 + (right - left - 1 - label.chars().count()) / 2;
-        put(&mut cells, start, &label);
+        let head = usize::from(from > to);
+        put(&mut cells, left + 1 + head + (room - label.chars().count()) / 2, &label);
         if from < to {
             cells[right - 1] = '▶';
             cells[left] = '├';
@@ -207,8 +212,8 @@ impl Sheet {
     }
 
     fn note(&self, at: u64, first: usize, last: usize, text: &str) -> Vec<String> {
-        let left = self.column(first).saturating_sub(self.gap / 2 - 1);
-        let right = self.column(last) + self.gap / 2 - 1;
+        let left = self.column(first).saturating_sub(MARGIN);
+        let right = self.column(last) + MARGIN;
         let room = (right - left).saturating_sub(3).max(10);
         let mut lines = Vec::new();
         for (row, part) in wrap(text, room).into_iter().enumerate() {

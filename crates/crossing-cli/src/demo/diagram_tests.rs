@@ -1,5 +1,5 @@
 use super::*;
-use crate::demo::event::Message;
+use crate::demo::event::{Kind, Message};
 
 fn event(at_ns: u64, process: Process, what: What) -> Event {
     Event { at_ns, process, pid: 7, what }
@@ -42,13 +42,13 @@ fn steps_follow_the_clock_and_skip_what_is_no_message() {
 fn terminal_form_draws_every_arrow_between_its_columns() {
     let text = draw(&steps(&story(), 0), 120);
     let row = |needle: &str| text.lines().find(|line| line.contains(needle)).unwrap_or_else(|| panic!("{text}"));
-    assert!(row("ping 1, 64 B").contains('▶'));
-    assert!(row("pong 1, 64 B").contains('◀'));
+    assert!(row("ping 1 64 B").contains('▶'));
+    assert!(row("pong 1 64 B").contains('◀'));
     let header = text.lines().nth(1).unwrap_or_default();
     for name in PARTICIPANTS {
         assert!(header.contains(name), "{text}");
     }
-    let sent = row("ping 1, 64 B");
+    let sent = row("ping 1 64 B");
     let tail: Vec<usize> = sent.chars().enumerate().filter(|(_, c)| "├│".contains(*c)).map(|(i, _)| i).collect();
     let lifelines = text.lines().nth(3).unwrap_or_default();
     let expected: Vec<usize> = lifelines.chars().enumerate().filter(|(_, c)| *c == '│').map(|(i, _)| i).collect();
@@ -84,8 +84,8 @@ fn mermaid_form_is_the_same_story() {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     assert_eq!(lines[0], "sequenceDiagram");
     assert_eq!(lines[1], "participant Process1");
-    assert_eq!(lines[6], "Process1->>SharedMemory: ping 1, 64 B");
-    assert_eq!(lines[7], "SharedMemory->>Process2: ping 1, 1.50 us");
+    assert_eq!(lines[6], "Process1->>SharedMemory: ping 1 64 B");
+    assert_eq!(lines[7], "SharedMemory->>Process2: ping 1 after 1.50 us");
     assert!(lines[10].starts_with("Note over SharedMemory,Process2: Process3 (pid 42)"));
     let odd = [Step::Note { at: 0, first: 0, last: 1, text: "a;b#c\nd".into() }];
     assert!(mermaid(&odd).ends_with("a b c d\n"));

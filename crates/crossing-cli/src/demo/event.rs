@@ -131,8 +131,13 @@ impl Message {
 
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let kind = if self.kind == Kind::Ping { "ping" } else { "pong" };
-        write!(f, "{kind} {}, {} B", self.seq, self.bytes)
+        write!(f, "{} {}, {} B", self.kind, self.seq, self.bytes)
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::Ping { "ping" } else { "pong" })
     }
 }
 

@@ -1,0 +1,59 @@
+//! The demo: every message arrives, the killed process's lock and loan come back, nothing is left.
+
+mod common;
+
+use common::{crossing, ok};
+use crossing_testkit::RuntimeDirGuard;
+use std::time::Duration;
+
+#[test]
+fn the_demo_shows_everything_and_leaves_nothing() {
+    let dir = RuntimeDirGuard::new();
+    let output = ok(&dir, &["demo"]);
+    let text = output.text();
+    for part in ["Process1", "SharedMemory", "MessageQueue", "SIGKILL", "Recovered", "reclaims", "▶", "◀", "Checked:"] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    assert!(!text.contains("FAILED"), "{text}");
+    assert_eq!(output.stderr, "");
+}
+
+#[test]
+fn the_same_as_mermaid() {
+    let dir = RuntimeDirGuard::new();
+    let output = ok(&dir, &["demo", "--format", "mermaid"]);
+    let text = output.text();
+    assert!(text.starts_with("sequenceDiagram\n    participant Process1\n"), "{text}");
+    assert_eq!(text.matches("Process1->>SharedMemory: ping").count(), 4, "{text}");
+    assert_eq!(text.matches("SharedMemory->>Process1: pong").count(), 4, "{text}");
+    assert_eq!(text.matches("Socket->>Process2: ping").count(), 3, "{text}");
+    assert!(text.contains("Note over SharedMemory,Process2: Process2 gets the mutex as Recovered"), "{text}");
+    assert!(output.stderr.contains("sends SIGKILL"), "{}", output.stderr);
+}
+
+#[test]
+fn the_same_as_data() {
+    let dir = RuntimeDirGuard::new();
+    let text = ok(&dir, &["demo", "--json"]).text();
+    let data: serde_json::Value = serde_json::from_str(&text).expect("one JSON document");
+    assert_eq!(data["ok"], true);
+    let messages = data["messages"].as_array().expect("messages");
+    assert!(messages.len() >= 14, "{}", messages.len());
+    for message in messages {
+        assert!(message["latency_ns"].as_u64().is_some_and(|ns| ns > 0), "{message}");
+    }
+    assert!(data["checks"].as_array().is_some_and(|checks| checks.iter().all(|check| check["ok"] == true)));
+}
+
+#[test]
+fn what_a_killed_demo_left_is_reclaimed_by_the_next() {
+    let dir = RuntimeDirGuard::new();
+    let mut killed = crossing(&dir, &["demo"]).spawn();
+    // Kill it once the first messages have gone.
+    while !killed.expect_line(Duration::from_secs(20)).contains("-->") {}
+    killed.kill();
+    drop(killed);
+    let text = ok(&dir, &["demo"]).text();
+    assert!(text.contains("reclaimed"), "{text}");
+    assert_eq!(ok(&dir, &["ls", "--json"]).text().trim(), "[]");
+}

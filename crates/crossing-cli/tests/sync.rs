@@ -1,0 +1,85 @@
+//! `crossing sync`: named primitives between commands.
+
+mod common;
+
+use common::{crossing, fails, ok, run};
+use crossing_testkit::{RuntimeDirGuard, unique_name};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(15);
+
+#[test]
+fn a_mutex_is_held_while_its_command_runs_and_passes_on_its_code() {
+    let dir = RuntimeDirGuard::new();
+    let mut holder = crossing(&dir, &["sync", "mutex", "m", "--", "sh", "-c", "echo held; read line; exit 7"]).spawn();
+    holder.expect("held");
+    fails(&dir, &["sync", "mutex", "m", "--timeout", "50ms", "--", "true"], 4, &[]);
+    holder.tell("go");
+    assert_eq!(holder.wait(LIMIT).status.code(), Some(7));
+    ok(&dir, &["sync", "mutex", "m", "--timeout", "5s", "--", "true"]);
+    ok(&dir, &["rm", "mutex.m"]);
+}
+
+#[test]
+fn the_mutex_of_a_killed_holder_is_passed_on() {
+    let dir = RuntimeDirGuard::new();
+    let mut holder = crossing(&dir, &["sync", "mutex", "m", "--", "sh", "-c", "echo held; read line"]).spawn();
+    holder.expect("held");
+    holder.kill();
+    let next = run(&dir, &["sync", "mutex", "m", "--timeout", "5s", "--", "true"]).success();
+    assert!(next.stderr.contains("died holding"), "{}", next.stderr);
+    ok(&dir, &["rm", "mutex.m"]);
+}
+
+/// Counts to two and back.
+fn semaphore(dir: &RuntimeDirGuard, name: &str) {
+    fails(dir, &["sync", "semaphore", "wait", name], 3, &[]);
+    ok(dir, &["sync", "semaphore", "create", name, "--value", "1"]);
+    ok(dir, &["sync", "semaphore", "post", name]);
+    assert_eq!(ok(dir, &["sync", "semaphore", "value", name]).text(), "2\n");
+    ok(dir, &["sync", "semaphore", "wait", name]);
+    ok(dir, &["sync", "semaphore", "wait", name, "--timeout", "1s"]);
+    fails(dir, &["sync", "semaphore", "wait", name, "--timeout", "50ms"], 4, &[]);
+    let waiter = crossing(dir, &["sync", "semaphore", "wait", name, "--timeout", "10s"]).spawn();
+    std::thread::sleep(Duration::from_millis(50));
+    ok(dir, &["sync", "semaphore", "post", name]);
+    let _ = waiter.wait(LIMIT).success();
+    ok(dir, &["sync", "semaphore", "rm", name]);
+    fails(dir, &["sync", "semaphore", "value", name], 3, &[]);
+}
+
+#[test]
+fn semaphores_of_every_kind() {
+    let dir = RuntimeDirGuard::new();
+    semaphore(&dir, "slots");
+    semaphore(&dir, &format!("posix:/{}", unique_name("crossing-cli")));
+    semaphore(&dir, &format!("sysv:0x{:x}", 0x4400_0000u32 | std::process::id()));
+}
+
+#[test]
+fn an_event_wakes_its_waiters_and_stays_set() {
+    let dir = RuntimeDirGuard::new();
+    fails(&dir, &["sync", "event", "wait", "ready", "--timeout", "50ms"], 4, &[]);
+    let waiter = crossing(&dir, &["sync", "event", "wait", "ready", "--timeout", "10s"]).spawn();
+    ok(&dir, &["sync", "event", "set", "ready"]);
+    let _ = waiter.wait(LIMIT).success();
+    ok(&dir, &["sync", "event", "wait", "ready", "--timeout", "1s"]);
+    ok(&dir, &["sync", "event", "reset", "ready"]);
+    fails(&dir, &["sync", "event", "wait", "ready", "--timeout", "50ms"], 4, &[]);
+    ok(&dir, &["rm", "event.ready"]);
+}
+
+#[test]
+fn a_barrier_lets_nobody_through_until_all_are_there() {
+    let dir = RuntimeDirGuard::new();
+    let args = ["sync", "barrier", "start", "--parties", "3", "--timeout", "10s"];
+    let mut first = crossing(&dir, &args).spawn();
+    let second = crossing(&dir, &args).spawn();
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(first.is_running(), "two of three are there");
+    let third = crossing(&dir, &args).spawn();
+    for child in [first, second, third] {
+        let _ = child.wait(LIMIT).success();
+    }
+    ok(&dir, &["rm", "barrier.start"]);
+}
