@@ -13,6 +13,7 @@ pub mod map;
 pub mod mq;
 pub mod named_semaphore;
 pub mod local;
+
 mod os;
 pub mod process;
 pub mod shared_file;

@@ -1,0 +1,1 @@
+//! Crash tests live in tests/.
