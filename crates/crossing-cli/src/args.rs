@@ -232,7 +232,7 @@ pub struct QueueShape {
     pub create: bool,
     /// Most messages a new queue holds (mq_maxmsg)
     #[arg(long, default_value_t = 10)]
-    pub capacity: usize,
+    pub capacity: u64,
     /// Longest message of a new queue (mq_msgsize), bytes
     #[arg(long, default_value = "1024", value_parser = parse_size)]
     pub max_len: u64,
@@ -280,7 +280,7 @@ pub enum QueueCommand {
         endpoint: String,
         /// Most messages it holds (mq_maxmsg)
         #[arg(long, default_value_t = 10)]
-        capacity: usize,
+        capacity: u64,
         /// Longest message (mq_msgsize), bytes
         #[arg(long, default_value = "1024", value_parser = parse_size)]
         max_len: u64,

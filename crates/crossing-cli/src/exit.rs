@@ -5,25 +5,33 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
-/// Exit codes. Usage errors (2) are clap's; `sync mutex` passes on the code of the command it ran.
+/// Exit codes, 0 to 4 in this order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Exit {
     /// Everything was done.
-    Success = 0,
+    Success,
     /// Something failed; standard error says what.
-    Failure = 1,
+    Failure,
     /// The command line makes no sense.
-    Usage = 2,
+    Usage,
     /// No such name, queue, address or listener.
-    NotFound = 3,
+    NotFound,
     /// The time given ran out.
-    TimedOut = 4,
+    TimedOut,
+    /// The code of the command that was run.
+    Passed(u8),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 2,
+            Exit::NotFound => 3,
+            Exit::TimedOut => 4,
+            Exit::Passed(code) => code,
+        })
     }
 }
 

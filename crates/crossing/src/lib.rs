@@ -1,1 +1,46 @@
-//! crossing-wire.
+//! Crossing: every way across a process boundary behind one API.
+//!
+//! | module | what is in it |
+//! |---|---|
+//! | [`shm`] | shared memory: segments, regions, pools, the registry of names |
+//! | [`sync`] | mutexes, semaphores, events and more that live in shared memory and survive their owners |
+//! | [`net`] | endpoints, listeners and streams over TCP and Unix sockets, framed or raw |
+//! | [`queue`] | message queues: those of the kernel |
+//! | [`foreign`] | what programs that know nothing of Crossing use: System V and POSIX objects |
+//! | [`process`] | clocks and life of processes |
+#![forbid(unsafe_code)]
+
+pub use crossing_sys::{Bytes, Error, ErrorKind, Result};
+
+/// Shared memory: segments, regions, pools and the registry of names.
+pub mod shm {
+    pub use crossing_shm::*;
+}
+
+/// Synchronisation that lives in shared memory and survives its owners.
+pub mod sync {
+    pub use crossing_sync::*;
+}
+
+/// Endpoints, listeners and streams over TCP and Unix sockets.
+pub mod net {
+    pub use crossing_net::*;
+}
+
+/// Queues behind one API: those of the kernel.
+pub mod queue {
+    pub use crossing_queue::*;
+}
+
+/// System V and POSIX objects, for exchanging data with programs that know nothing of Crossing.
+pub mod foreign {
+    pub use crossing_sys::{named_semaphore, sysv};
+}
+
+/// Clocks and life of processes.
+pub mod process {
+    pub use crossing_sys::process::*;
+}
+
+/// Who may open a named object.
+pub use crossing_sys::file::Access;

@@ -6,4 +6,5 @@ pub mod recv;
 pub mod registry;
 pub mod send;
 pub mod shm;
+pub mod socket;
 pub mod sync;

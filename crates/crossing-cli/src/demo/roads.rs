@@ -1,0 +1,309 @@
+//! The three mechanisms, each as a road that carries one message at a time each way, and what the kill is about: a
+//! mutex and a pool in the same segment.
+
+use super::event::{Process, Through};
+use super::names::Names;
+use super::role::{PATIENCE, Road};
+use crossing::net::{Listener, Stream};
+use crossing::queue::{Queue, Receiver, Sender};
+use crossing::shm::{Pool, PoolCell, Segment};
+use crossing::sync::{Acquired, Mutex, MutexCell, Semaphore, SemaphoreCell};
+use crossing::{Error, ErrorKind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Longest message through the segment and the socket.
+const MAX_LEN: usize = 16 << 10;
+
+/// Longest message through the queues, which a default machine allows.
+const QUEUE_MAX_LEN: u64 = 1024;
+
+/// Most messages in a queue, which a default machine allows.
+const QUEUE_CAPACITY: u64 = 10;
+
+/// Chunks of the pool.
+pub const POOL_CHUNKS: usize = 4;
+
+/// Length of a chunk of the pool.
+const CHUNK_LEN: usize = 256;
+
+fn text(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+/// Where things lie in the segment.
+struct Layout;
+
+impl Layout {
+    const MUTEX: usize = 0;
+    const LANE_THERE: usize = after(Self::MUTEX, size_of::<MutexCell<u64>>());
+    const LANE_BACK: usize = after(Self::LANE_THERE, Lane::LEN);
+    const POOL: usize = after(Self::LANE_BACK, Lane::LEN);
+    const LEN: usize = after(Self::POOL, 64 << 10);
+}
+
+/// The next multiple of 64 after `len` bytes at `offset`.
+const fn after(offset: usize, len: usize) -> usize {
+    (offset + len).next_multiple_of(64)
+}
+
+/// Room for one message, guarded by two semaphores: one permit where there is room, one where there is a message.
+struct Lane {
+    segment: Arc<Segment>,
+    base: usize,
+    room: Semaphore,
+    filled: Semaphore,
+}
+
+impl Lane {
+    const FILLED: usize = after(0, size_of::<SemaphoreCell>());
+    const COUNT: usize = after(Self::FILLED, size_of::<SemaphoreCell>());
+    const DATA: usize = after(Self::COUNT, 8);
+    const LEN: usize = after(Self::DATA, MAX_LEN);
+
+    fn attach(segment: &Arc<Segment>, base: usize) -> Result<Self, Error> {
+        let room = segment.attach::<SemaphoreCell>(base)?;
+        let filled = segment.attach::<SemaphoreCell>(base + Self::FILLED)?;
+        Ok(Self { segment: Arc::clone(segment), base, room, filled })
+    }
+
+    fn send(&self, bytes: &[u8]) -> Result<(), String> {
+        self.room.wait_timeout(PATIENCE).map_err(|_| "nobody takes the messages out of the segment".to_owned())?;
+        let len = (bytes.len() as u64).to_le_bytes();
+        self.segment.write_bytes(self.base + Self::COUNT, &len).map_err(text)?;
+        self.segment.write_bytes(self.base + Self::DATA, bytes).map_err(text)?;
+        self.filled.post(1).map_err(text)
+    }
+
+    fn recv(&self) -> Result<Vec<u8>, String> {
+        self.filled.wait_timeout(PATIENCE).map_err(|_| "no message came through the segment".to_owned())?;
+        let mut len = [0; 8];
+        self.segment.read_bytes(self.base + Self::COUNT, &mut len).map_err(text)?;
+        let len = usize::try_from(u64::from_le_bytes(len)).unwrap_or(usize::MAX);
+        if len > MAX_LEN {
+            return Err(format!("the segment claims a message of {len} bytes"));
+        }
+        let mut bytes = vec![0; len];
+        self.segment.read_bytes(self.base + Self::DATA, &mut bytes).map_err(text)?;
+        self.room.post(1).map_err(text)?;
+        Ok(bytes)
+    }
+}
+
+/// What the parent makes before any child starts; dropping it removes everything.
+pub struct Stage {
+    _queues: Option<(Queue, Queue)>,
+    queue_problem: Option<String>,
+    // Dropped last: it is the record by which the next run finds the queues.
+    _segment: Arc<Segment>,
+}
+
+impl Stage {
+    /// Creates the segment, with room in both lanes, and the queues.
+    pub fn set(names: &Names) -> Result<Self, String> {
+        let segment = Arc::new(Segment::options().size(Layout::LEN).create(&names.segment()).map_err(text)?);
+        for base in [Layout::LANE_THERE, Layout::LANE_BACK] {
+            Lane::attach(&segment, base).map_err(text)?.room.post(1).map_err(text)?;
+        }
+        segment.create_pool(Layout::POOL, POOL_CHUNKS, CHUNK_LEN).map_err(text)?;
+        let create = |endpoint: &str| {
+            Queue::options()
+                .capacity(QUEUE_CAPACITY)
+                .max_len(QUEUE_MAX_LEN)
+                .unlink_on_drop(true)
+                .create(endpoint)
+        };
+        let queues = create(&names.queue_there()).and_then(|there| Ok((there, create(&names.queue_back())?)));
+        let (queues, queue_problem) = match queues {
+            Ok(queues) => (Some(queues), None),
+            Err(error) if error.kind() == ErrorKind::Unsupported => (None, Some(error.to_string())),
+            Err(error) => return Err(error.to_string()),
+        };
+        Ok(Self { _queues: queues, queue_problem, _segment: segment })
+    }
+
+    /// Why there are no queues.
+    pub fn queue_problem(&self) -> Option<&str> {
+        self.queue_problem.as_deref()
+    }
+}
+
+/// The mutex and the pool.
+pub struct Shared {
+    mutex: Mutex<u64>,
+    pool: Pool,
+    _segment: Arc<Segment>,
+}
+
+impl Shared {
+    /// Opens what the parent made.
+    pub fn open(names: &Names) -> Result<Self, String> {
+        let segment = Arc::new(Segment::options().open(&names.segment()).map_err(text)?);
+        Self::of(&segment).map_err(text)
+    }
+
+    fn of(segment: &Arc<Segment>) -> Result<Self, Error> {
+        let mutex = segment.attach::<MutexCell<u64>>(Layout::MUTEX)?;
+        let pool = segment.open_pool(Layout::POOL)?;
+        Ok(Self { mutex, pool, _segment: Arc::clone(segment) })
+    }
+
+    /// Locks the mutex, takes a chunk, writes into both, and calls `then` with the number of chunks left free.
+    pub fn hold_mutex_and_loan(&self, then: impl FnOnce(usize)) -> Result<(), String> {
+        let mut guard = self.mutex.lock_timeout(PATIENCE).map_err(text)?.into_guard();
+        let mut loan = self.pool.loan(CHUNK_LEN).map_err(text)?;
+        guard.set(&1);
+        loan.fill(0xAA);
+        then(self.pool.free());
+        Ok(())
+    }
+
+    /// Locks the mutex; whether its last owner died holding it.
+    pub fn lock_after_death(&self, patience: Duration) -> Result<bool, String> {
+        let locked = self.mutex.lock_timeout(patience).map_err(|_| "never got the mutex".to_owned())?;
+        let recovered = matches!(locked, Acquired::Recovered(_));
+        locked.into_guard().set(&0);
+        Ok(recovered)
+    }
+
+    /// Puts back the chunks of dead processes: free chunks before and after.
+    pub fn reclaim_loans(&self) -> Result<(usize, usize), String> {
+        let before = self.pool.free();
+        self.pool.reclaim();
+        Ok((before, self.pool.free()))
+    }
+}
+
+/// Every road of one process.
+pub struct Roads {
+    shared: Shared,
+    roads: Vec<Box<dyn Road>>,
+}
+
+impl Roads {
+    /// Opens the segment, the socket and the queues as `process` needs them.
+    pub fn open(process: Process, names: &Names, with_queue: bool) -> Result<Self, String> {
+        let segment = Arc::new(Segment::options().open(&names.segment()).map_err(text)?);
+        let there = Lane::attach(&segment, Layout::LANE_THERE).map_err(text)?;
+        let back = Lane::attach(&segment, Layout::LANE_BACK).map_err(text)?;
+        let first = process == Process::Process1;
+        let (out, input) = if first { (there, back) } else { (back, there) };
+        let socket = if first { SocketRoad::connect(names)? } else { SocketRoad::listen(names)? };
+        let mut roads: Vec<Box<dyn Road>> = vec![Box::new(SegmentRoad { out, input }), Box::new(socket)];
+        if with_queue {
+            let (there, back) = (names.queue_there(), names.queue_back());
+            let (out, input) = if first { (there, back) } else { (back, there) };
+            roads.push(Box::new(QueueRoad::open(&out, &input).map_err(text)?));
+        }
+        Ok(Self { shared: Shared::of(&segment).map_err(text)?, roads })
+    }
+
+    /// The road by the name of its mechanism.
+    pub fn road(&mut self, through: &str) -> Option<&mut dyn Road> {
+        let road = self.roads.iter_mut().find(|road| road.through().to_string() == through)?;
+        Some(&mut **road)
+    }
+
+    /// The mutex and the pool.
+    pub fn shared(&self) -> &Shared {
+        &self.shared
+    }
+}
+
+struct SegmentRoad {
+    out: Lane,
+    input: Lane,
+}
+
+impl Road for SegmentRoad {
+    fn through(&self) -> Through {
+        Through::SharedMemory
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.out.send(bytes)
+    }
+
+    fn recv(&mut self) -> Result<Vec<u8>, String> {
+        self.input.recv()
+    }
+
+    fn max_len(&self) -> usize {
+        MAX_LEN
+    }
+}
+
+/// A connection; the listening side accepts it when it is first used.
+struct SocketRoad {
+    listener: Option<Listener>,
+    stream: Option<Stream>,
+}
+
+impl SocketRoad {
+    fn connect(names: &Names) -> Result<Self, String> {
+        let stream = Stream::options().connect_timeout(&names.socket(), PATIENCE).map_err(text)?;
+        Ok(Self { listener: None, stream: Some(stream) })
+    }
+
+    fn listen(names: &Names) -> Result<Self, String> {
+        let listener = Listener::options().bind(&names.socket()).map_err(text)?;
+        Ok(Self { listener: Some(listener), stream: None })
+    }
+
+    fn stream(&mut self) -> Result<&mut Stream, String> {
+        if let (None, Some(listener)) = (&self.stream, &self.listener) {
+            let (stream, _peer) = listener.accept_timeout(PATIENCE).map_err(text)?;
+            self.stream = Some(stream);
+        }
+        self.stream.as_mut().ok_or_else(|| "there is no connection".to_owned())
+    }
+}
+
+impl Road for SocketRoad {
+    fn through(&self) -> Through {
+        Through::Socket
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.stream()?.send_timeout(bytes, PATIENCE).map_err(text)
+    }
+
+    fn recv(&mut self) -> Result<Vec<u8>, String> {
+        self.stream()?.recv_timeout(PATIENCE).map(|frame| frame.to_vec()).map_err(text)
+    }
+
+    fn max_len(&self) -> usize {
+        MAX_LEN
+    }
+}
+
+struct QueueRoad {
+    out: Sender,
+    input: Receiver,
+}
+
+impl QueueRoad {
+    fn open(out: &str, input: &str) -> Result<Self, Error> {
+        let out = Queue::options().open(out)?.sender()?;
+        let input = Queue::options().open(input)?.receiver()?;
+        Ok(Self { out, input })
+    }
+}
+
+impl Road for QueueRoad {
+    fn through(&self) -> Through {
+        Through::MessageQueue
+    }
+
+    fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
+        self.out.send_timeout(bytes, PATIENCE).map_err(text)
+    }
+
+    fn recv(&mut self) -> Result<Vec<u8>, String> {
+        self.input.recv_timeout(PATIENCE).map(|delivery| delivery.to_vec()).map_err(text)
+    }
+
+    fn max_len(&self) -> usize {
+        self.out.max_len()
+    }
+}
