@@ -1,0 +1,274 @@
+//! Bytes to frames.
+
+use crate::{FRAME_HEADER_LEN, FRAME_LEN_LIMIT, Kind, PREAMBLE_LEN, Preamble};
+use std::fmt;
+
+/// How much room a decoder offers for reading ahead, in bytes, however small its limit is.
+const READ_AHEAD: usize = 64 << 10;
+
+/// A frame that arrived whole. The payload lies in the decoder's buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Frame<'a> {
+    /// What it is for.
+    pub kind: Kind,
+    /// Its bytes.
+    pub payload: &'a [u8],
+}
+
+/// What is wrong with the bytes that a peer sent. A decoder stays at its first error: what follows has no meaning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DecodeError {
+    /// The peer does not speak this protocol.
+    BadMagic {
+        /// The first bytes that it sent.
+        found: [u8; 8],
+        /// How many of them had arrived.
+        len: u8,
+    },
+    /// The peer speaks another major version of this protocol; each as (major, minor).
+    VersionMismatch {
+        /// Version of the peer.
+        theirs: (u16, u16),
+        /// Version of this build.
+        ours: (u16, u16),
+    },
+    /// A frame is longer than this side accepts; both in bytes.
+    FrameTooLarge {
+        /// Length that the frame's header states.
+        len: u32,
+        /// The most that this side accepts.
+        max: u32,
+    },
+    /// A frame of a kind that this version does not have.
+    UnknownKind(u8),
+    /// Bits of a frame's header are set that must be zero in this version.
+    ReservedBits,
+    /// A frame that must have no payload has one.
+    UnexpectedPayload,
+    /// A frame came after the one that was to be the last.
+    AfterEnd,
+}
+
+/// Takes bytes as they arrive, in pieces of any size, and gives whole frames.
+///
+/// Memory: at most `max_frame_len` plus 64 KiB, and only as much as really arrived (at most doubled), so that a header
+/// that announces a large frame costs nothing yet.
+#[derive(Debug)]
+pub struct Decoder {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    max_frame_len: usize,
+    peer: Option<Preamble>,
+    ended: bool,
+    failed: Option<DecodeError>,
+}
+
+impl Decoder {
+    /// A decoder that expects the peer's preamble first, and accepts payloads of up to `max_frame_len` bytes (cut to
+    /// [`FRAME_LEN_LIMIT`]).
+    #[must_use]
+    pub fn new(max_frame_len: usize) -> Self {
+        Self {
+            buffer: Vec::new(),
+            start: 0,
+            end: 0,
+            max_frame_len: max_frame_len.min(FRAME_LEN_LIMIT),
+            peer: None,
+            ended: false,
+            failed: None,
+        }
+    }
+
+    /// The peer's preamble, once it has arrived.
+    #[must_use]
+    pub fn peer(&self) -> Option<Preamble> {
+        self.peer
+    }
+
+    /// Whether the peer said that it sends nothing more, and that frame was taken.
+    #[must_use]
+    pub fn ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Bytes that arrived and were not given out yet.
+    #[must_use]
+    pub fn buffered(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Room to read into; never empty. [`advance`](Self::advance) then says how much was read. Ask for frames first:
+    /// room is only made for the frame that is incomplete.
+    pub fn space(&mut self) -> &mut [u8] {
+        let held = self.end - self.start;
+        if held == 0 {
+            (self.start, self.end) = (0, 0);
+        }
+        let wanted = self.missing().clamp(1, READ_AHEAD);
+        if self.buffer.len() - self.end < wanted {
+            self.buffer.copy_within(self.start..self.end, 0);
+            (self.start, self.end) = (0, held);
+        }
+        if self.buffer.len() - self.end < wanted {
+            let most = self.max_frame_len.saturating_add(FRAME_HEADER_LEN).max(READ_AHEAD);
+            let len = (self.buffer.len() * 2).clamp(READ_AHEAD, most).max(held + wanted);
+            self.buffer.resize(len, 0);
+        }
+        &mut self.buffer[self.end..]
+    }
+
+    /// Says that `len` bytes were read into [`space`](Self::space); more than the space had counts as all of it.
+    pub fn advance(&mut self, len: usize) {
+        self.end = self.end.saturating_add(len).min(self.buffer.len());
+    }
+
+    /// Copies `bytes` in: for callers that have them already.
+    pub fn feed(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let space = self.space();
+            let len = space.len().min(bytes.len());
+            space[..len].copy_from_slice(&bytes[..len]);
+            self.advance(len);
+            bytes = &bytes[len..];
+        }
+    }
+
+    /// Reads the peer's preamble if it is there; `None` while it is incomplete.
+    ///
+    /// # Errors
+    /// [`DecodeError::BadMagic`] and [`DecodeError::VersionMismatch`].
+    pub fn next_preamble(&mut self) -> Result<Option<Preamble>, DecodeError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        if self.peer.is_none() {
+            match Preamble::decode(&self.buffer[self.start..self.end]) {
+                Ok(Some(preamble)) => {
+                    self.peer = Some(preamble);
+                    self.start += PREAMBLE_LEN;
+                }
+                Ok(None) => {}
+                Err(error) => return self.fail(error),
+            }
+        }
+        Ok(self.peer)
+    }
+
+    /// Whether [`next_frame`](Self::next_frame) has something to say (a frame or an error) without more bytes.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let bytes = &self.buffer[self.start..self.end];
+        if self.failed.is_some() {
+            return true;
+        }
+        let frames = match self.peer {
+            Some(_) => bytes,
+            None => match Preamble::decode(bytes) {
+                Ok(None) => return false,
+                Ok(Some(_)) => &bytes[PREAMBLE_LEN..],
+                Err(_) => return true,
+            },
+        };
+        match self.header(frames) {
+            Ok(None) => false,
+            Ok(Some((_, len))) => frames.len() - FRAME_HEADER_LEN >= len,
+            Err(_) => true,
+        }
+    }
+
+    /// Takes the next whole frame; `None` while it is incomplete. The preamble is taken on the way.
+    ///
+    /// # Errors
+    /// What is wrong with the bytes; the same on each later call.
+    pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, DecodeError> {
+        if self.next_preamble()?.is_none() {
+            return Ok(None);
+        }
+        let (kind, len) = match self.header(&self.buffer[self.start..self.end]) {
+            Ok(Some(header)) => header,
+            Ok(None) => return Ok(None),
+            Err(error) => return self.fail(error),
+        };
+        if self.buffered() - FRAME_HEADER_LEN < len {
+            return Ok(None);
+        }
+        let payload = self.start + FRAME_HEADER_LEN..self.start + FRAME_HEADER_LEN + len;
+        self.start = payload.end;
+        self.ended |= kind == Kind::End;
+        Ok(Some(Frame { kind, payload: &self.buffer[payload] }))
+    }
+
+    fn fail<T>(&mut self, error: DecodeError) -> Result<T, DecodeError> {
+        self.failed = Some(error);
+        Err(error)
+    }
+
+    /// How many bytes the incomplete frame still needs, as far as it is known.
+    fn missing(&self) -> usize {
+        let bytes = &self.buffer[self.start..self.end];
+        let whole = match (self.peer, self.header(bytes)) {
+            (Some(_), Ok(Some((_, len)))) => FRAME_HEADER_LEN + len,
+            (Some(_), _) => FRAME_HEADER_LEN,
+            (None, _) => PREAMBLE_LEN,
+        };
+        whole.saturating_sub(bytes.len())
+    }
+
+    /// The kind and length of the frame at the beginning of `bytes`, checked; `None` while its header is incomplete.
+    fn header(&self, bytes: &[u8]) -> Result<Option<(Kind, usize)>, DecodeError> {
+        if self.ended && !bytes.is_empty() {
+            return Err(DecodeError::AfterEnd);
+        }
+        let Some(&[a, b, c, d, kind, flags, x, y]) = bytes.first_chunk::<FRAME_HEADER_LEN>() else {
+            return Ok(None);
+        };
+        let len = u32::from_le_bytes([a, b, c, d]);
+        if len as usize > self.max_frame_len {
+            return Err(DecodeError::FrameTooLarge { len, max: self.max_frame_len as u32 });
+        }
+        let kind = Kind::from_code(kind).ok_or(DecodeError::UnknownKind(kind))?;
+        if (flags, x, y) != (0, 0, 0) {
+            return Err(DecodeError::ReservedBits);
+        }
+        if kind == Kind::End && len != 0 {
+            return Err(DecodeError::UnexpectedPayload);
+        }
+        Ok(Some((kind, len as usize)))
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BadMagic { found, len } => {
+                let found = &found[..usize::from(*len).min(found.len())];
+                write!(
+                    f,
+                    "the peer does not speak Crossing's protocol: it began with \"{}\"",
+                    found.escape_ascii()
+                )
+            }
+            Self::VersionMismatch { theirs, ours } => write!(
+                f,
+                "the peer speaks version {}.{} of the protocol, this build speaks {}.{}",
+                theirs.0, theirs.1, ours.0, ours.1
+            ),
+            Self::FrameTooLarge { len, max } => {
+                write!(f, "the peer announced a frame of {len} bytes, at most {max} are accepted")
+            }
+            Self::UnknownKind(kind) => write!(f, "the peer sent a frame of unknown kind {kind}"),
+            Self::ReservedBits => f.write_str("the peer sent a frame with reserved bits set"),
+            Self::UnexpectedPayload => f.write_str("the peer sent an end frame with a payload"),
+            Self::AfterEnd => f.write_str("the peer sent a frame after its last one"),
+        }
+    }
+}
+
+impl std::error::Error for DecodeError {}
+
+#[cfg(test)]
+#[path = "decode_tests.rs"]
+mod tests;

@@ -1,0 +1,114 @@
+//! Frames to bytes.
+
+use crate::{FRAME_HEADER_LEN, FRAME_LEN_LIMIT, Kind, PREAMBLE_LEN, Preamble};
+use std::fmt;
+
+/// Makes the bytes of the preamble and of frames.
+#[derive(Debug, Clone)]
+pub struct Encoder {
+    own: Preamble,
+    limit: usize,
+}
+
+/// Why a frame was not encoded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum EncodeError {
+    /// The payload is longer than the receiver accepts; both in bytes.
+    TooLarge {
+        /// Length of the payload.
+        len: usize,
+        /// The most that the receiver accepts.
+        max: usize,
+    },
+}
+
+impl Encoder {
+    /// An encoder whose side accepts payloads of up to `max_frame_len` bytes. Until
+    /// [`set_limit`](Self::set_limit) it lets payloads of any length through that the format can express.
+    #[must_use]
+    pub fn new(max_frame_len: usize) -> Self {
+        Self { own: Preamble::new(max_frame_len), limit: FRAME_LEN_LIMIT }
+    }
+
+    /// The bytes to send before any frame.
+    #[must_use]
+    pub fn preamble(&self) -> [u8; PREAMBLE_LEN] {
+        self.own.encode()
+    }
+
+    /// Sets the longest payload that the peer accepts, in bytes: its preamble's `max_frame_len`.
+    pub fn set_limit(&mut self, max_frame_len: usize) {
+        self.limit = max_frame_len.min(FRAME_LEN_LIMIT);
+    }
+
+    /// The longest payload that may be sent, in bytes.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// The header of a frame with a payload of `len` bytes; the payload follows it unchanged.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLarge`] when the receiver does not accept a payload of that length.
+    pub fn header(&self, kind: Kind, len: usize) -> Result<[u8; FRAME_HEADER_LEN], EncodeError> {
+        if len > self.limit {
+            return Err(EncodeError::TooLarge { len, max: self.limit });
+        }
+        // The limit is at most FRAME_LEN_LIMIT, which fits.
+        let [a, b, c, d] = (len as u32).to_le_bytes();
+        Ok([a, b, c, d, kind.code(), 0, 0, 0])
+    }
+
+    /// Appends a whole frame to `out`.
+    ///
+    /// # Errors
+    /// As [`header`](Self::header); `out` is unchanged then.
+    pub fn encode(&self, kind: Kind, payload: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let header = self.header(kind, payload.len())?;
+        out.reserve(FRAME_HEADER_LEN + payload.len());
+        out.extend_from_slice(&header);
+        out.extend_from_slice(payload);
+        Ok(())
+    }
+}
+
+impl fmt::Display for EncodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { len, max } => write!(f, "frame of {len} bytes, the peer accepts at most {max}"),
+        }
+    }
+}
+
+impl std::error::Error for EncodeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_are_those_of_the_format_page() {
+        let mut out = Vec::new();
+        Encoder::new(100).encode(Kind::Data, b"abc", &mut out).unwrap();
+        assert_eq!(out, [3, 0, 0, 0, 1, 0, 0, 0, b'a', b'b', b'c']);
+        out.clear();
+        Encoder::new(100).encode(Kind::End, b"", &mut out).unwrap();
+        assert_eq!(out, [0, 0, 0, 0, 2, 0, 0, 0]);
+    }
+
+    #[test]
+    fn the_receivers_limit_holds() {
+        let mut encoder = Encoder::new(100);
+        encoder.set_limit(4);
+        let mut out = vec![9];
+        encoder.encode(Kind::Data, b"four", &mut out).unwrap();
+        let before = out.clone();
+        let error = encoder.encode(Kind::Data, b"fives", &mut out).unwrap_err();
+        assert_eq!(error, EncodeError::TooLarge { len: 5, max: 4 });
+        assert_eq!(out, before);
+        encoder.set_limit(usize::MAX);
+        assert_eq!(encoder.limit(), FRAME_LEN_LIMIT);
+    }
+}
