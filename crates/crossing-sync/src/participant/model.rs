@@ -76,7 +76,7 @@ impl Participant {
     }
 
     pub(crate) fn wait(&self, word: &AtomicU32, expected: u32, _: Option<Instant>) -> WaitEnd {
-        self.sleep(std::ptr::from_ref(word).addr(), || word.load(Ordering::SeqCst) == expected)
+        self.sleep(std::ptr::from_ref(word).addr(), || word.fetch_add(0, Ordering::SeqCst) == expected)
     }
 
     pub(crate) fn wake(&self, word: &AtomicU32, count: u32) {
@@ -84,7 +84,7 @@ impl Participant {
     }
 
     pub(crate) fn wait_low(&self, word: &AtomicU64, expected: u32, _: Option<Instant>) -> WaitEnd {
-        self.sleep(std::ptr::from_ref(word).addr(), || word.load(Ordering::SeqCst) as u32 == expected)
+        self.sleep(std::ptr::from_ref(word).addr(), || word.fetch_add(0, Ordering::SeqCst) as u32 == expected)
     }
 
     pub(crate) fn wake_low(&self, word: &AtomicU64, count: u32) {

@@ -37,7 +37,7 @@ impl RawCondvar {
     /// The inner result says whether the time ran out first; the mutex is locked again in either case.
     pub fn wait(&self, mutex: &RawMutex, me: &Participant, until: Until) -> Acquired<Result<(), TimedOut>> {
         // SeqCst: the mark must be seen by a notifier that this waiter's read of the count did not see.
-        self.sleepers.store(1, Ordering::SeqCst);
+        self.sleepers.swap(1, Ordering::SeqCst);
         dekker();
         // ORD: condvar-read (acquire) <-> condvar-notify
         let seen = self.count.load(Ordering::SeqCst);

@@ -322,7 +322,7 @@ impl RawSemaphore {
         loop {
             if slept {
                 // SeqCst: others may sleep still; whoever posts from here on must look.
-                self.sleepers.store(1, Ordering::SeqCst);
+                self.sleepers.swap(1, Ordering::SeqCst);
                 dekker();
             }
             if let Some(left) = take() {
@@ -343,7 +343,7 @@ impl RawSemaphore {
             }
             let bell = self.bell.load(Ordering::SeqCst);
             // ORD: semaphore-sleep (seqcst) <-> semaphore-post: mark, then look; the poster adds, then looks at the mark
-            self.sleepers.store(1, Ordering::SeqCst);
+            self.sleepers.swap(1, Ordering::SeqCst);
             dekker();
             crash::point("semaphore.wait.marked");
             if Central::unpack(self.central.load(Ordering::SeqCst)).count == 0 {
