@@ -115,7 +115,6 @@ impl Output {
     ///
     /// # Panics
     /// If the program failed, with what it wrote.
-    #[must_use]
     pub fn success(self) -> Self {
         assert!(
             self.status.success(),
