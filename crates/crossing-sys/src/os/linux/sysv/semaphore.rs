@@ -1,0 +1,208 @@
+//! semget(2), semop(2), semctl(2).
+#![allow(unsafe_code)] // the System V calls of the C library
+
+use super::super::mq::mode;
+use super::{column, common, gone, head, limit_error, listing, open_error, sysctl, time, use_error};
+use crate::file::Access;
+use crate::sysv::{Key, SemaphoreStat, Undo};
+use crate::{Error, ErrorKind, Result};
+use std::io;
+use std::ptr;
+use std::time::Instant;
+
+const USE: &str = "use System V semaphore";
+
+pub(crate) fn sem_create(key: Key, count: usize, access: Access) -> Result<i32> {
+    const OPERATION: &str = "create System V semaphores";
+    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode(access).cast_signed();
+    let wanted = i32::try_from(count).unwrap_or(i32::MAX);
+    // SAFETY: no pointers are passed.
+    let id = unsafe { libc::semget(key.0, wanted, flags) };
+    if id >= 0 {
+        return Ok(id);
+    }
+    let cause = io::Error::last_os_error();
+    if let Some(error) = common(&cause, OPERATION, key) {
+        return Err(error);
+    }
+    // kernel.sem: semaphores in a set, semaphores in all, operations in a call, sets.
+    let limits = sysctl("sem");
+    let part = |index: usize| limits.get(index).copied();
+    Err(match cause.raw_os_error() {
+        Some(libc::EINVAL) => {
+            let what = format!("{count} semaphores in a set asked for");
+            limit_error(OPERATION, key, "kernel.sem (first number)", part(0), what)
+        }
+        Some(libc::ENOSPC) => {
+            let sets = listing("sem", OPERATION).map_or(0, |lines| lines.len() as u64);
+            if part(3).is_some_and(|most| sets >= most) {
+                let what = format!("there are {sets} sets");
+                limit_error(OPERATION, key, "kernel.sem (fourth number)", part(3), what)
+            } else {
+                let what = format!("{count} semaphores asked for; the limit counts those of all sets");
+                limit_error(OPERATION, key, "kernel.sem (second number)", part(1), what)
+            }
+        }
+        _ => Error::os(cause, OPERATION, key.to_string()),
+    })
+}
+
+pub(crate) fn sem_open(key: Key) -> Result<i32> {
+    // SAFETY: no pointers are passed.
+    let id = unsafe { libc::semget(key.0, 0, 0) };
+    if id >= 0 { Ok(id) } else { Err(open_error("open System V semaphores", key)) }
+}
+
+/// One semop(2); EINTR, EAGAIN and the rest are the caller's.
+fn operate(id: i32, operations: &mut [libc::sembuf]) -> io::Result<()> {
+    // SAFETY: the pointer and the length are those of a slice.
+    if unsafe { libc::semop(id, operations.as_mut_ptr(), operations.len()) } == 0 {
+        return Ok(());
+    }
+    Err(io::Error::last_os_error())
+}
+
+fn operation(index: u16, change: i16, undo: Undo, wait: bool) -> libc::sembuf {
+    let undo = if undo == Undo::OnExit { libc::SEM_UNDO } else { 0 };
+    let wait = if wait { 0 } else { libc::IPC_NOWAIT };
+    libc::sembuf { sem_num: index, sem_op: change, sem_flg: (undo | wait) as i16 }
+}
+
+/// The error of semop(2), which says EINVAL and EIDRM of a set that is gone.
+fn operation_error(cause: io::Error, key: Key) -> Error {
+    match cause.raw_os_error() {
+        Some(libc::EINVAL | libc::EIDRM) => gone(USE, key),
+        Some(libc::ERANGE) => Error::os(cause, USE, key.to_string())
+            .kinded(ErrorKind::LimitReached)
+            .detail("its value, or what is to be undone on it, would pass 32767"),
+        Some(libc::ENOSPC | libc::ENOMEM) => Error::os(cause, USE, key.to_string())
+            .kinded(ErrorKind::LimitReached)
+            .detail("the kernel has no room to note what to undo")
+            .fix("use the semaphore without undo"),
+        _ => common(&cause, USE, key).unwrap_or_else(|| Error::os(cause, USE, key.to_string())),
+    }
+}
+
+pub(crate) fn sem_add_all(id: i32, key: Key, values: &[u16]) -> Result<()> {
+    let mut operations: Vec<libc::sembuf> = values
+        .iter()
+        .zip(0_u16..)
+        .filter(|(value, _)| **value > 0)
+        .map(|(value, index)| operation(index, i16::try_from(*value).unwrap_or(i16::MAX), Undo::Never, false))
+        .collect();
+    if operations.is_empty() {
+        return Ok(());
+    }
+    operate(id, &mut operations).map_err(|cause| operation_error(cause, key))
+}
+
+pub(crate) fn sem_post(id: i32, key: Key, index: u16, undo: Undo) -> Result<()> {
+    operate(id, &mut [operation(index, 1, undo, false)]).map_err(|cause| operation_error(cause, key))
+}
+
+pub(crate) fn sem_try_wait(id: i32, key: Key, index: u16, undo: Undo) -> Result<bool> {
+    match operate(id, &mut [operation(index, -1, undo, false)]) {
+        Ok(()) => Ok(true),
+        Err(cause) if cause.raw_os_error() == Some(libc::EAGAIN) => Ok(false),
+        Err(cause) => Err(operation_error(cause, key)),
+    }
+}
+
+pub(crate) fn sem_wait(id: i32, key: Key, index: u16, undo: Undo, deadline: Option<Instant>) -> Result<bool> {
+    loop {
+        let mut operation = operation(index, -1, undo, true);
+        let timeout = deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            // The kernel refuses what overflows its own arithmetic: wait a year at a time.
+            libc::timespec {
+                tv_sec: left.as_secs().min(31_536_000).cast_signed(),
+                tv_nsec: i64::from(left.subsec_nanos()),
+            }
+        });
+        let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
+        // semtimedop(2), whose timeout is relative and monotonic; the C library's name for it is not in `libc`.
+        // SAFETY: one valid operation, and a timeout that is null or lives through the call.
+        let outcome =
+            unsafe { libc::syscall(libc::SYS_semtimedop, id, &raw mut operation, 1_usize, timeout) };
+        if outcome == 0 {
+            return Ok(true);
+        }
+        let cause = io::Error::last_os_error();
+        match cause.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::EAGAIN) => {
+                if deadline.is_none_or(|deadline| Instant::now() >= deadline) {
+                    return Ok(false);
+                }
+            }
+            _ => return Err(operation_error(cause, key)),
+        }
+    }
+}
+
+pub(crate) fn sem_value(id: i32, key: Key, index: u16) -> Result<u32> {
+    // SAFETY: GETVAL reads no further argument.
+    let value = unsafe { libc::semctl(id, i32::from(index), libc::GETVAL) };
+    u32::try_from(value).map_err(|_| use_error(USE, key))
+}
+
+pub(crate) fn sem_set_value(id: i32, key: Key, index: u16, value: u16) -> Result<()> {
+    // The further argument is `union semun`, a pointer wide, of which SETVAL reads the int.
+    let value = libc::c_long::from(value);
+    // SAFETY: SETVAL reads an int from the further argument and no pointer.
+    if unsafe { libc::semctl(id, i32::from(index), libc::SETVAL, value) } == 0 {
+        return Ok(());
+    }
+    let cause = io::Error::last_os_error();
+    if cause.raw_os_error() == Some(libc::ERANGE) {
+        return Err(
+            Error::new(ErrorKind::ApiMisuse, USE, key.to_string()).detail("the highest value is 32767")
+        );
+    }
+    Err(operation_error(cause, key))
+}
+
+pub(crate) fn sem_stat(id: i32, key: Key) -> Result<SemaphoreStat> {
+    // SAFETY: semid_ds is made of integers only, for which all zeros is a value.
+    let mut data: libc::semid_ds = unsafe { std::mem::zeroed() };
+    // SAFETY: IPC_STAT writes one semid_ds, for which `data` is valid.
+    if unsafe { libc::semctl(id, 0, libc::IPC_STAT, &raw mut data) } != 0 {
+        return Err(use_error("inspect System V semaphores", key));
+    }
+    Ok(SemaphoreStat {
+        id,
+        key,
+        count: u32::try_from(data.sem_nsems).unwrap_or(u32::MAX),
+        owner: data.sem_perm.uid,
+        mode: u32::from(data.sem_perm.mode) & 0o777,
+        used_at: time(data.sem_otime),
+        changed_at: time(data.sem_ctime),
+    })
+}
+
+pub(crate) fn sem_remove(id: i32, key: Key) -> Result<()> {
+    // SAFETY: IPC_RMID reads no further argument.
+    if unsafe { libc::semctl(id, 0, libc::IPC_RMID) } != 0 {
+        return Err(use_error("remove System V semaphores", key));
+    }
+    Ok(())
+}
+
+pub(crate) fn sem_list() -> Result<Vec<SemaphoreStat>> {
+    let lines = listing("sem", "list System V semaphores")?;
+    Ok(lines
+        .iter()
+        .map(|words| {
+            let (key, id, mode) = head(words);
+            SemaphoreStat {
+                id,
+                key,
+                count: u32::try_from(column(words, 3)).unwrap_or(0),
+                owner: u32::try_from(column(words, 4)).unwrap_or(u32::MAX),
+                mode: mode & 0o777,
+                used_at: time(column(words, 8)),
+                changed_at: time(column(words, 9)),
+            }
+        })
+        .collect())
+}

@@ -1,0 +1,25 @@
+#![allow(unsafe_code)] // asks the C library's ftok
+
+use crate::sysv::Key;
+use std::ffi::CString;
+
+#[test]
+fn keys_of_files_are_those_of_the_c_library() {
+    let own = std::env::temp_dir().join(format!("crossing-ftok-test-{}", std::process::id()));
+    std::fs::write(&own, b"").expect("a file");
+    let paths = [
+        own.to_str().expect("text").to_owned(),
+        "/".to_owned(),
+        "/proc/self/exe".to_owned(),
+        "/dev/null".to_owned(),
+    ];
+    for path in &paths {
+        let c_path = CString::new(path.as_str()).expect("no NUL");
+        for project in [1, 65, 127, 128, 255, 0x141, -1] {
+            // SAFETY: the path ends with NUL.
+            let expected = unsafe { libc::ftok(c_path.as_ptr(), project) };
+            assert_eq!(Key::from_path(path, project).expect("key"), Key(expected), "{path} {project}");
+        }
+    }
+    std::fs::remove_file(&own).expect("remove");
+}

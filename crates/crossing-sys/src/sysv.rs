@@ -1,0 +1,20 @@
+//! System V shared memory, semaphores and message queues: for talking to programs that use `shmget`, `semget`, `msgget`.
+//!
+//! Everything here has a [`Key`] for a name, an owner and a mode, and lives until it is removed or the machine restarts.
+//! Nothing recognises what a dead process left: for Crossing's own purposes the named segments and locks are better.
+//!
+//! # Platform-specific behavior
+//! Linux: sysvipc(7). Elsewhere: [`crate::ErrorKind::Unsupported`].
+
+mod key;
+mod memory;
+mod queue;
+mod semaphore;
+
+pub use key::Key;
+pub use memory::{Mapping, MemoryStat, SharedMemory, list_memory};
+pub use queue::{Message, MessageQueue, QueueStat, Select, list_queues};
+pub use semaphore::{SemaphoreSet, SemaphoreStat, Undo, list_semaphores};
+
+#[cfg(test)]
+mod tests;
