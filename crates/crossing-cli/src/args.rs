@@ -1,6 +1,6 @@
 //! The one definition of every flag; help and usage errors follow from it.
 
-use crate::units::{parse_duration, parse_mode, parse_size};
+use crate::units::{parse_duration, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -97,9 +97,6 @@ pub struct ShmCreateArgs {
     /// Who may open it
     #[arg(long, value_enum, default_value_t = AccessArg::Private)]
     pub access: AccessArg,
-    /// Permission bits of a foreign segment (posix:, sysv:), octal; overrides --access
-    #[arg(long, value_parser = parse_mode)]
-    pub mode: Option<u32>,
     /// Open it if it is there already
     #[arg(long)]
     pub or_open: bool,

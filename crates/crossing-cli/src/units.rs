@@ -40,14 +40,6 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|_| bad())
 }
 
-/// Parses octal permission bits: `600`, `0666`.
-pub fn parse_mode(text: &str) -> Result<u32, String> {
-    u32::from_str_radix(text, 8)
-        .ok()
-        .filter(|mode| *mode <= 0o777)
-        .ok_or_else(|| format!("\"{text}\" is not a permission; write octal digits (600, 0666)"))
-}
-
 /// A time with three significant figures and its unit: `870 ns`, `12.3 us`, `4.56 ms`, `1.20 s`.
 pub fn show_nanos(nanos: u64) -> String {
     let value = nanos as f64;
@@ -88,13 +80,6 @@ mod tests {
         for text in ["", "ms", "-1s", "1y", "1e400s", "..s"] {
             assert!(parse_duration(text).is_err(), "{text} must be refused");
         }
-    }
-
-    #[test]
-    fn modes_are_octal() {
-        assert_eq!(parse_mode("0666"), Ok(0o666));
-        assert!(parse_mode("0888").is_err());
-        assert!(parse_mode("7777").is_err());
     }
 
     #[test]

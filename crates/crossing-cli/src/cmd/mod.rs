@@ -1,5 +1,6 @@
 //! One module per command.
 
+pub mod foreign_semaphore;
 pub mod names;
 pub mod queue;
 pub mod recv;

@@ -1,0 +1,187 @@
+//! What `send` and `recv` do with sockets: frames between two programs that use Crossing, raw bytes with others.
+
+use crate::args::{RecvArgs, SendArgs};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{data_or_stdin, write_message};
+use crossing::net::{Listener, RawStream, Stream};
+use crossing::{Error, ErrorKind};
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+/// Bytes that a raw read takes at most.
+const RAW_READ: usize = 64 << 10;
+
+/// How long to wait before looking again for a listener that is not there yet.
+const RETRY: Duration = Duration::from_millis(10);
+
+fn refuse(given: bool, flag: &str, endpoint: &str) -> Result<(), Failure> {
+    if given {
+        return Err(Failure::usage(format!("cannot use {flag} with \"{endpoint}\": {flag} is for mq: queues")));
+    }
+    Ok(())
+}
+
+/// What is left until `deadline`; no deadline leaves time without end.
+fn left(deadline: Option<Instant>) -> Option<Duration> {
+    deadline.map(|at| at.saturating_duration_since(Instant::now()))
+}
+
+/// Connects; with a deadline, waits for a listener that is not there yet.
+fn patiently<T>(deadline: Option<Instant>, connect: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+    loop {
+        match connect() {
+            Err(error)
+                if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::NotFound)
+                    && left(deadline).is_some_and(|left| !left.is_zero()) =>
+            {
+                std::thread::sleep(RETRY);
+            }
+            other => return other,
+        }
+    }
+}
+
+/// Sends over a socket.
+pub fn send(args: &SendArgs) -> Outcome {
+    refuse(args.priority != 0, "--priority", &args.endpoint)?;
+    refuse(args.queue.create, "--create", &args.endpoint)?;
+    let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+    let data = data_or_stdin(args.data.as_deref())?;
+    if args.raw { send_raw(args, &data, deadline) } else { send_frames(args, &data, deadline) }
+}
+
+fn send_frames(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outcome {
+    let mut stream = patiently(deadline, || Stream::connect_deadline(&args.endpoint, deadline))?;
+    for _ in 0..args.count {
+        stream.send_deadline(data, deadline)?;
+        if args.await_reply {
+            let reply = stream.recv_deadline(deadline)?;
+            write_message(&reply, args.shape, true, None, None)?;
+        }
+    }
+    stream.close()?;
+    Ok(Exit::Success)
+}
+
+fn send_raw(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outcome {
+    let mut stream = patiently(deadline, || RawStream::connect_deadline(&args.endpoint, deadline))?;
+    let mut buffer = vec![0; RAW_READ];
+    for _ in 0..args.count {
+        stream.write_all_deadline(data, deadline)?;
+        if args.await_reply {
+            let len = stream.read_deadline(&mut buffer, deadline)?;
+            if len == 0 {
+                return Err(Failure::failed(format!("cannot await reply from \"{}\": it closed without one", args.endpoint)));
+            }
+            write_message(&buffer[..len], args.shape, true, None, None)?;
+        }
+    }
+    stream.shutdown_write()?;
+    Ok(Exit::Success)
+}
+
+/// Counts what was received and knows when to stop.
+struct Tally<'a> {
+    args: &'a RecvArgs,
+    received: u64,
+}
+
+impl Tally<'_> {
+    fn wants_more(&self) -> bool {
+        self.args.follow || self.received < self.args.count
+    }
+
+    fn print(&mut self, bytes: &[u8], peer: Option<String>) -> Result<(), Failure> {
+        self.received += 1;
+        write_message(bytes, self.args.shape, !self.args.raw_output, None, peer)
+    }
+
+    /// The end of patience for the next message.
+    fn deadline(&self) -> Option<Instant> {
+        self.args.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+    }
+}
+
+/// Receives over a socket.
+pub fn recv(args: &RecvArgs) -> Outcome {
+    refuse(args.unlink, "--unlink", &args.endpoint)?;
+    refuse(args.queue.create, "--create", &args.endpoint)?;
+    let mut tally = Tally { args, received: 0 };
+    if args.listen {
+        return serve(&mut tally);
+    }
+    let deadline = tally.deadline();
+    if args.raw {
+        let stream = patiently(deadline, || RawStream::connect_deadline(&args.endpoint, deadline))?;
+        take_raw(&mut tally, stream, None)?;
+    } else {
+        let stream = patiently(deadline, || Stream::connect_deadline(&args.endpoint, deadline))?;
+        take_frames(&mut tally, stream, None)?;
+    }
+    if tally.wants_more() && !args.follow {
+        return Err(Failure::failed(format!(
+            "cannot receive from \"{}\": it closed after {} of {} messages",
+            args.endpoint, tally.received, args.count
+        )));
+    }
+    Ok(Exit::Success)
+}
+
+fn serve(tally: &mut Tally<'_>) -> Outcome {
+    let endpoint = &tally.args.endpoint;
+    let listener = Listener::bind(endpoint)?;
+    // For people and scripts; whether it can be written changes nothing.
+    let _ = writeln!(std::io::stderr(), "crossing: listening on {}", listener.endpoint());
+    while tally.wants_more() {
+        let deadline = tally.deadline();
+        let result = if tally.args.raw {
+            let (stream, peer) = listener.accept_raw_deadline(deadline)?;
+            take_raw(tally, stream, Some(peer.to_string()))
+        } else {
+            let (stream, peer) = listener.accept_deadline(deadline)?;
+            take_frames(tally, stream, Some(peer.to_string()))
+        };
+        result?;
+    }
+    Ok(Exit::Success)
+}
+
+/// Takes frames until the peer closes or enough have come.
+fn take_frames(tally: &mut Tally<'_>, mut stream: Stream, peer: Option<String>) -> Result<(), Failure> {
+    while tally.wants_more() {
+        let deadline = tally.deadline();
+        let frame = match stream.recv_deadline(deadline) {
+            Ok(frame) => frame,
+            Err(error) if error.kind() == ErrorKind::Disconnected => return Ok(()),
+            Err(error) => return Err(error.into()),
+        };
+        tally.print(&frame, peer.clone())?;
+        if let Some(reply) = &tally.args.reply {
+            stream.send_deadline(reply.as_encoded_bytes(), deadline)?;
+        }
+    }
+    Ok(())
+}
+
+/// With a reply, answers what one read returns; without one, takes everything the peer sends.
+fn take_raw(tally: &mut Tally<'_>, mut stream: RawStream, peer: Option<String>) -> Result<(), Failure> {
+    let mut buffer = vec![0; RAW_READ];
+    let mut message = Vec::new();
+    let deadline = tally.deadline();
+    loop {
+        let len = stream.read_deadline(&mut buffer, deadline)?;
+        message.extend_from_slice(&buffer[..len]);
+        if len == 0 || tally.args.reply.is_some() {
+            break;
+        }
+    }
+    if message.is_empty() {
+        return Ok(());
+    }
+    tally.print(&message, peer)?;
+    if let Some(reply) = &tally.args.reply {
+        stream.write_all_deadline(reply.as_encoded_bytes(), deadline)?;
+        stream.shutdown_write()?;
+    }
+    Ok(())
+}
