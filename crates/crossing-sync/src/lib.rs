@@ -9,16 +9,16 @@
 //! `raw` holds the protocols (model-checked by loom), the modules beside it the handles.
 
 mod atomic;
-pub mod participant;
-pub mod raw;
 #[cfg(not(loom))]
 mod cell;
 #[cfg(not(loom))]
 mod condvar;
 #[cfg(not(loom))]
 mod mutex;
+pub mod participant;
 #[cfg(not(loom))]
 mod plain;
+pub mod raw;
 #[cfg(not(loom))]
 mod rwlock;
 #[cfg(not(loom))]
@@ -40,7 +40,8 @@ pub use raw::semaphore::PostError;
 pub use rwlock::{ReadGuard, RwLock, RwLockCell, WriteGuard};
 #[cfg(not(loom))]
 pub use signals::{
-    Barrier, BarrierCell, BarrierMember, Event, EventCell, EventMode, Once, OnceCell, Permit, Semaphore, SemaphoreCell,
+    Barrier, BarrierCell, BarrierMember, Event, EventCell, EventMode, Once, OnceCell, Permit, Semaphore,
+    SemaphoreCell,
 };
 
 use std::time::{Duration, Instant};

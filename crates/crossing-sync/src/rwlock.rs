@@ -138,7 +138,9 @@ impl<T: Plain> ReadGuard<'_, T> {
     pub fn get(&self) -> T {
         let mut value = T::new_zeroed();
         // SAFETY: the cell is mapped and holds a `T`'s worth of bytes; the copy tolerates writers.
-        unsafe { crossing_sys::copy::from_shared(self.lock.0.cell().value.get().cast(), value.as_mut_bytes_of()) };
+        unsafe {
+            crossing_sys::copy::from_shared(self.lock.0.cell().value.get().cast(), value.as_mut_bytes_of())
+        };
         value
     }
 }

@@ -138,15 +138,13 @@ fn mutex_try_never_waits() {
     model(3, || {
         let world = world(RawMutex::new(), 2);
         let other = world.clone();
-        let thread = thread::spawn(move || {
-            match other.primitive.lock(&other.members[0], Until::Now) {
-                Ok(_) => {
-                    other.data.add();
-                    other.primitive.unlock(&other.members[0], 1);
-                    1
-                }
-                Err(TimedOut) => 0,
+        let thread = thread::spawn(move || match other.primitive.lock(&other.members[0], Until::Now) {
+            Ok(_) => {
+                other.data.add();
+                other.primitive.unlock(&other.members[0], 1);
+                1
             }
+            Err(TimedOut) => 0,
         });
         world.primitive.lock(&world.members[1], Until::Never).unwrap().into_guard();
         world.data.add();
@@ -318,7 +316,8 @@ fn auto_event_lets_one_pass_per_setting() {
 fn barrier_has_one_leader_and_publishes_what_came_before() {
     model(3, || {
         let world = world(RawBarrier::new(), 2);
-        let places: Vec<_> = (0..2).map(|index| world.primitive.join(&world.members[index], 2).unwrap()).collect();
+        let places: Vec<_> =
+            (0..2).map(|index| world.primitive.join(&world.members[index], 2).unwrap()).collect();
         assert_eq!(world.primitive.join(&world.members[0], 2), None);
         let (other, place) = (world.clone(), places[0]);
         let thread = thread::spawn(move || {

@@ -89,7 +89,8 @@ impl Participant {
             let id = ParticipantId::new(slot, generation & (u32::MAX >> SLOT_BITS));
             // Relaxed: for listings only.
             entry.pid.store(std::process::id(), Ordering::Relaxed);
-            let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+            let since =
+                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             entry.joined.store(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
             crossing_sys::crash::point("participant.join.done");
             return Ok(Arc::new(Self { id, table, locks, space, _keep: keep }));

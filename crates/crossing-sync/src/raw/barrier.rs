@@ -16,9 +16,9 @@
 //! * after the last bit, before the round moved, or before the wake: a sleeper looks every few milliseconds and helps.
 
 use super::WATCHFUL;
+use crate::Until;
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crate::participant::{Participant, ParticipantId};
-use crate::Until;
 use crossing_sys::crash;
 
 /// The most members of one barrier.

@@ -172,7 +172,10 @@ impl RawMutex {
                 return Err(TimedOut);
             }
             if word & SLEEPERS == 0
-                && self.0.compare_exchange(word, word | SLEEPERS, Ordering::Relaxed, Ordering::Relaxed).is_err()
+                && self
+                    .0
+                    .compare_exchange(word, word | SLEEPERS, Ordering::Relaxed, Ordering::Relaxed)
+                    .is_err()
             {
                 continue;
             }

@@ -307,9 +307,10 @@ impl RawSemaphore {
 
     fn others_hold(&self, me: Option<ParticipantId>) -> bool {
         let own = me.and_then(ParticipantId::slot);
-        self.held.iter().enumerate().any(|(slot, held)| {
-            Some(slot) != own && Held::unpack(held.load(Ordering::Relaxed)).count != 0
-        })
+        self.held
+            .iter()
+            .enumerate()
+            .any(|(slot, held)| Some(slot) != own && Held::unpack(held.load(Ordering::Relaxed)).count != 0)
     }
 
     fn wait_with(
