@@ -1,1 +1,42 @@
-//! crossing-sys.
+//! Queues behind one API: each message goes to exactly one receiver.
+//!
+//! The endpoint says which mechanism carries the messages; the code stays the same:
+//!
+//! | endpoint | mechanism | priorities | limits |
+//! |---|---|---|---|
+//! | `mq:/NAME` | POSIX message queue of the kernel | 32768 | capacity and length fixed at creation |
+//! | `sysv:PATH,PROJ`, `sysv:0xKEY` | System V message queue of the kernel | none | bytes in the queue |
+//!
+//! Both talk to any program that uses `mq_open` or `msgget`: the bytes are exactly those of the message. What an
+//! endpoint cannot do is told by [`Capabilities`], and asking it for that is an error when the queue is opened.
+//!
+//! ```
+//! use crossing_queue::{Priority, Queue};
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let name = format!("mq:/crossing-queue-doc-{}", std::process::id());
+//! let queue = Queue::options().capacity(10).max_len(1024).unlink_on_drop(true).create(&name)?;
+//! queue.sender()?.send(b"some time")?;
+//! queue.sender()?.send_with(b"at once", Priority(7))?;
+//! let delivery = queue.receiver()?.recv()?;
+//! assert_eq!((&*delivery, delivery.priority()), (&b"at once"[..], Priority(7)));
+//! # Ok(())
+//! # }
+//! ```
+#![forbid(unsafe_code)]
+
+mod backend;
+mod delivery;
+mod endpoint;
+mod error;
+mod options;
+mod queue;
+
+pub use crossing_sys::mq::Direction;
+pub use delivery::{Delivery, Priority};
+pub use endpoint::QueueEndpoint;
+pub use error::{RecvError, SendError, TryRecvError, TrySendError};
+pub use options::QueueOptions;
+pub use queue::{Capabilities, Queue, Receiver, Sender, Stats};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! `sysv:PATH,PROJ` and `sysv:0xKEY`: the System V message queues of the kernel, sysvipc(7).
+
+use super::{Backend, Taken};
+use crate::delivery::Priority;
+use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
+use crate::options::{How, QueueOptions};
+use crate::queue::{Capabilities, Stats};
+use crossing_sys::file::Handle;
+use crossing_sys::sysv::{Key, Message, MessageQueue, Select};
+use crossing_sys::{Error, ErrorKind, Result};
+use std::time::Instant;
+
+pub(super) const CAPABILITIES: Capabilities = Capabilities {
+    priorities: 1,
+    durable: false,
+    acknowledge: false,
+    zero_copy: false,
+    message_types: true,
+    pollable: false,
+};
+
+#[derive(Debug)]
+pub(super) struct SystemV {
+    queue: MessageQueue,
+    /// What is sent carries this type.
+    send_type: i64,
+    select: Select,
+}
+
+impl SystemV {
+    pub(super) fn start(key: Key, options: &QueueOptions, how: How) -> Result<Self> {
+        let queue = match how {
+            How::Create => MessageQueue::create(key, options.access)?,
+            How::Open => MessageQueue::open(key)?,
+            How::OpenOrCreate => MessageQueue::open_or_create(key, options.access)?,
+        };
+        if let Err(error) = make_room(&queue, options) {
+            if queue.created() {
+                let _ = queue.remove();
+            }
+            return Err(error);
+        }
+        let (send_type, select) = match options.message_type {
+            Some(message_type) => (message_type, Select::Type(message_type)),
+            None => (1, Select::Any),
+        };
+        Ok(Self { queue, send_type, select })
+    }
+}
+
+/// The limit of these queues counts bytes: what was asked for in messages is checked, and on a new queue set, in bytes.
+fn make_room(queue: &MessageQueue, options: &QueueOptions) -> Result<()> {
+    const OPERATION: &str = "open queue";
+    if let Some(len) = options.max_len
+        && len > queue.max_message_len() as u64
+    {
+        return Err(Error::new(ErrorKind::LimitReached, OPERATION, queue.key().to_string())
+            .detail(format!("messages of {len} bytes asked for"))
+            .fix(format!(
+                "ask for less, or as root raise `sysctl kernel.msgmax` (now {})",
+                queue.max_message_len()
+            )));
+    }
+    let need = match (options.capacity, options.max_len) {
+        (None, None) => return Ok(()),
+        (Some(_), None) => {
+            return Err(Error::new(ErrorKind::ApiMisuse, OPERATION, queue.key().to_string())
+                .detail("the limit of this queue counts bytes, not messages")
+                .fix("give the longest message (max_len) together with the capacity"));
+        }
+        (capacity, Some(len)) => capacity.unwrap_or(1).saturating_mul(len),
+    };
+    let have = queue.stat()?.max_bytes.unwrap_or(0);
+    if need <= have {
+        return Ok(());
+    }
+    if queue.created() {
+        return queue.set_max_bytes(need);
+    }
+    Err(Error::new(ErrorKind::Incompatible, OPERATION, queue.key().to_string())
+        .detail(format!("it exists and holds {have} bytes, {need} asked for"))
+        .fix("ask for less, or remove the queue and create it again"))
+}
+
+pub(super) fn unlink(key: Key) -> Result<()> {
+    MessageQueue::open(key)?.remove()
+}
+
+fn taken(message: Message) -> Taken {
+    Taken { len: message.len, priority: Priority(0), message_type: Some(message.message_type) }
+}
+
+impl Backend for SystemV {
+    fn max_len(&self) -> usize {
+        self.queue.max_message_len()
+    }
+
+    fn created(&self) -> bool {
+        self.queue.created()
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        let stat = self.queue.stat()?;
+        let most = self.queue.max_message_len() as u64;
+        Ok(Stats {
+            len: stat.len,
+            capacity: None,
+            max_len: stat.max_bytes.map_or(most, |bytes| most.min(bytes)),
+            bytes: Some(stat.bytes),
+            max_bytes: stat.max_bytes,
+        })
+    }
+
+    fn try_send(&self, message: &[u8], _: Priority) -> Result<(), TrySendError> {
+        Ok(self.queue.try_send(message, self.send_type)?)
+    }
+
+    fn send_deadline(&self, message: &[u8], _: Priority, deadline: Option<Instant>) -> Result<(), SendError> {
+        Ok(self.queue.send_deadline(message, self.send_type, deadline)?)
+    }
+
+    fn try_recv(&self, buffer: &mut [u8]) -> Result<Taken, TryRecvError> {
+        Ok(taken(self.queue.try_recv(buffer, self.select)?))
+    }
+
+    fn recv_deadline(&self, buffer: &mut [u8], deadline: Option<Instant>) -> Result<Taken, RecvError> {
+        Ok(taken(self.queue.recv_deadline(buffer, self.select, deadline)?))
+    }
+
+    fn handle(&self) -> Option<&Handle> {
+        None
+    }
+
+    fn unlink_if_same(&self) -> Result<bool> {
+        // By id, not by key: the kernel puts a sequence number into the id, so that it names this queue and no later one.
+        match self.queue.remove() {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
