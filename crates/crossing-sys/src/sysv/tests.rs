@@ -103,10 +103,11 @@ fn memory_is_shared_between_mappings_and_goes_when_removed() {
     let (one, two) = (memory.attach().expect("attach"), memory.attach_read_only().expect("attach"));
     assert_eq!((one.len(), two.len()), (1000, 1000));
     assert!(one.as_ptr() != two.as_ptr() && two.is_read_only() && !one.is_read_only());
+    let (written, read) = (one.as_ptr().wrapping_add(999), two.as_ptr().wrapping_add(999));
     // SAFETY: the first mapping is writable and has 1000 bytes.
-    unsafe { one.as_ptr().add(999).write_volatile(0xA5) };
-    // SAFETY: the second has 1000 bytes too; nobody writes now.
-    assert_eq!(unsafe { two.as_ptr().add(999).read_volatile() }, 0xA5);
+    unsafe { written.write_volatile(0xA5) };
+    // SAFETY: the second has 1000 bytes too, and nobody writes now.
+    assert_eq!(unsafe { read.read_volatile() }, 0xA5);
     let stat = memory.stat().expect("stat");
     assert_eq!((stat.size, stat.attaches, stat.mode), (1000, 2, 0o600));
     assert_eq!(stat.creator_pid, std::process::id());

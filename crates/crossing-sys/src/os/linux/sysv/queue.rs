@@ -136,7 +136,9 @@ pub(crate) fn msg_recv(
                 let body = words[1..].as_ptr().cast::<u8>();
                 // SAFETY: the kernel wrote `len` bytes after the first word; `buffer` has room for them and is apart.
                 unsafe { ptr::copy_nonoverlapping(body, buffer.as_mut_ptr(), len) };
-                return Ok(Message { len, message_type: i64::from(words[0]) });
+                #[allow(clippy::useless_conversion)] // c_long has 32 bits on some machines
+                let message_type = i64::from(words[0]);
+                return Ok(Message { len, message_type });
             }
             let cause = io::Error::last_os_error();
             match cause.raw_os_error() {
