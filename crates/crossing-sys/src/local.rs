@@ -1,0 +1,379 @@
+//! Sockets between processes of one machine, and waiting on any stream socket.
+//!
+//! A local socket has a [`LocalName`]; it tells a listener who connected ([`Credentials`]) and can carry [`Handle`]s to
+//! another process. [`recv`], [`send`] and the waits work alike on local and on TCP sockets, so that the floors above
+//! need no call of the operating system.
+//!
+//! # Platform-specific behavior
+//! Linux: unix(7), SOCK_STREAM. A socket file whose listener died is replaced without a race between programs that use
+//! this module: they hold `PATH.lock` while they decide, and remove the file only when the kernel says that no socket
+//! is bound to it; that question is asked with a connect of another socket type, which a live listener never sees.
+//! Elsewhere: [`ErrorKind::Unsupported`] until named pipes or sockets are implemented there.
+
+use crate::file::{Access, Handle};
+use crate::os::local as os;
+use crate::{Error, ErrorKind, Result};
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// The most handles that one call sends or receives.
+pub const MAX_HANDLES: usize = 64;
+
+/// How many connections may wait to be accepted, unless said otherwise.
+pub const DEFAULT_BACKLOG: u32 = 1024;
+
+/// How long a call may wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wait {
+    /// Not at all: [`io::ErrorKind::WouldBlock`] when it would have to.
+    Never,
+    /// Until then: [`io::ErrorKind::TimedOut`] afterwards. What is ready is taken even if the time is past.
+    Until(Instant),
+    /// Without end.
+    Forever,
+}
+
+impl Wait {
+    /// Until `timeout` from now; without end if that is further away than the clock can tell.
+    #[must_use]
+    pub fn at_most(timeout: Duration) -> Self {
+        Instant::now().checked_add(timeout).map_or(Self::Forever, Self::Until)
+    }
+
+    /// This wait, but no longer than until `limit`.
+    #[must_use]
+    pub fn no_later_than(self, limit: Instant) -> Self {
+        match self {
+            Self::Never => Self::Never,
+            Self::Until(at) => Self::Until(at.min(limit)),
+            Self::Forever => Self::Until(limit),
+        }
+    }
+}
+
+/// What a local socket is called.
+///
+/// ```
+/// use crossing_sys::local::LocalName;
+/// assert_eq!(LocalName::parse("/run/app.sock")?, LocalName::Path("/run/app.sock".into()));
+/// assert_eq!(LocalName::parse("@app")?, LocalName::Abstract("app".into()));
+/// # Ok::<(), crossing_sys::Error>(())
+/// ```
+///
+/// # Platform-specific behavior
+/// On Linux both take at most 107 bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum LocalName {
+    /// A file of the socket's own; the permissions of the file and its directories say who may connect.
+    Path(PathBuf),
+    /// A name without a file, gone with its listener. Any user of the machine may take or connect to it; a listener
+    /// therefore checks each peer's credentials against its [`Access`].
+    Abstract(String),
+}
+
+impl LocalName {
+    /// Reads `@NAME` as an abstract name, anything else as a path.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ApiMisuse`] when it is empty or has a NUL byte.
+    pub fn parse(text: &str) -> Result<Self> {
+        let wrong =
+            |detail| Err(Error::new(ErrorKind::ApiMisuse, "use local socket name", text).detail(detail));
+        match text.strip_prefix('@') {
+            _ if text.contains('\0') => wrong("it has a NUL byte"),
+            Some("") => wrong("nothing follows the @"),
+            Some(name) => Ok(Self::Abstract(name.to_owned())),
+            None if text.is_empty() => wrong("it is empty"),
+            None => Ok(Self::Path(text.into())),
+        }
+    }
+}
+
+impl fmt::Display for LocalName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(path) => write!(f, "{}", path.display()),
+            Self::Abstract(name) => write!(f, "@{name}"),
+        }
+    }
+}
+
+/// Who is at the other end of a local socket, as the kernel saw it when the connection was made.
+///
+/// The process id is a hint only: the process may be gone and its id in use by another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Credentials {
+    pub(crate) process_id: Option<u32>,
+    pub(crate) ids: Option<(u32, u32)>,
+    pub(crate) same_user: bool,
+    pub(crate) same_group: bool,
+}
+
+impl Credentials {
+    /// The peer's process id; `None` when it lives where this process cannot see it (another PID namespace).
+    #[must_use]
+    pub fn process_id(&self) -> Option<u32> {
+        self.process_id
+    }
+
+    /// The peer's user id and group id as numbers, where the system has such numbers.
+    #[must_use]
+    pub fn ids(&self) -> Option<(u32, u32)> {
+        self.ids
+    }
+
+    /// Whether the peer belongs to the user that this process runs as.
+    #[must_use]
+    pub fn is_same_user(&self) -> bool {
+        self.same_user
+    }
+
+    /// Whether `access`, granted by this process, includes the peer.
+    #[must_use]
+    pub fn is_allowed(&self, access: Access) -> bool {
+        match access {
+            Access::Private => self.same_user,
+            Access::Group => self.same_user || self.same_group,
+            Access::World => true,
+        }
+    }
+}
+
+impl fmt::Display for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.process_id {
+            Some(id) => write!(f, "process {id}")?,
+            None => f.write_str("a process")?,
+        }
+        match self.ids {
+            Some((user, group)) => write!(f, " (uid {user}, gid {group})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A socket that waits for connections from this machine. Dropping it removes its socket file.
+#[derive(Debug)]
+pub struct LocalListener {
+    pub(crate) inner: os::Listener,
+    name: LocalName,
+    access: Access,
+}
+
+impl LocalListener {
+    /// Listens at `name`; up to `backlog` connections wait to be accepted.
+    ///
+    /// The file of a listener that died is replaced; a file with a live listener, or one that is no socket, never.
+    /// There is no moment at which the file is open to more users than `access` says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AddressInUse`] when somebody listens there, [`ErrorKind::AlreadyExists`] when the path is something
+    /// other than a socket, [`ErrorKind::NotFound`] when the directory is missing, [`ErrorKind::TooLarge`] when the
+    /// name is too long, [`ErrorKind::Busy`] when another process holds the lock file for seconds,
+    /// [`ErrorKind::PermissionDenied`], and other errors of the system.
+    pub fn bind(name: &LocalName, access: Access, backlog: u32) -> Result<Self> {
+        Ok(Self { inner: os::bind(name, access, backlog)?, name: name.clone(), access })
+    }
+
+    /// What it listens at.
+    #[must_use]
+    pub fn name(&self) -> &LocalName {
+        &self.name
+    }
+
+    /// Takes the next connection. Peers whom the access does not include are closed and passed over.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::WouldBlock`], [`io::ErrorKind::TimedOut`] according to `wait`, and errors of the system such as
+    /// too many open files.
+    pub fn accept(&self, wait: Wait) -> io::Result<(LocalStream, Credentials)> {
+        loop {
+            let stream = LocalStream(os::accept(&self.inner, wait)?);
+            let credentials = stream.credentials()?;
+            // The permissions of a file have decided already, and may have been widened by its owner since.
+            if matches!(self.name, LocalName::Path(_)) || credentials.is_allowed(self.access) {
+                return Ok((stream, credentials));
+            }
+            // Strangers must not keep the caller here beyond its time.
+            match wait {
+                Wait::Never => return Err(io::ErrorKind::WouldBlock.into()),
+                Wait::Until(at) if Instant::now() >= at => return Err(io::ErrorKind::TimedOut.into()),
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A connection between two processes of this machine. Dropping it closes it.
+///
+/// ```
+/// use crossing_sys::local::{LocalStream, Wait, recv, send};
+/// let (left, right) = LocalStream::pair()?;
+/// send(&left, b"hello", Wait::Forever)?;
+/// let mut buffer = [0; 16];
+/// assert_eq!(recv(&right, &mut buffer, Wait::Forever)?, 5);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Debug)]
+pub struct LocalStream(pub(crate) Handle);
+
+impl LocalStream {
+    /// Connects to the listener at `name`, waiting at most `wait` for room in its backlog.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] when the path is missing, [`ErrorKind::ConnectionRefused`] when nobody listens there,
+    /// [`ErrorKind::TimedOut`], [`ErrorKind::WouldBlock`], [`ErrorKind::PermissionDenied`],
+    /// [`ErrorKind::Incompatible`] when it is a socket of another type, [`ErrorKind::TooLarge`] when the name is too
+    /// long, and other errors of the system.
+    pub fn connect(name: &LocalName, wait: Wait) -> Result<Self> {
+        os::connect(name, wait).map(Self)
+    }
+
+    /// Two connected streams, for a parent and its child.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn pair() -> io::Result<(Self, Self)> {
+        let (left, right) = os::pair()?;
+        Ok((Self(left), Self(right)))
+    }
+
+    /// Uses a handle that is a connected local stream socket, such as one that was passed or inherited.
+    #[must_use]
+    pub fn from_handle(handle: Handle) -> Self {
+        Self(handle)
+    }
+
+    /// Gives the handle away.
+    #[must_use]
+    pub fn into_handle(self) -> Handle {
+        self.0
+    }
+
+    /// A second handle of the same connection.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn try_clone(&self) -> io::Result<Self> {
+        os::duplicate(&self.0).map(Self)
+    }
+
+    /// Who made the other end.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn credentials(&self) -> io::Result<Credentials> {
+        os::credentials(&self.0)
+    }
+
+    /// Sends `bytes` (at least one) and, with the first of them, copies of `handles`. Gives how many bytes were sent:
+    /// at least one; the rest is for [`send`].
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidInput`] when there is no byte, or more than [`MAX_HANDLES`] handles; otherwise as
+    /// [`send`].
+    pub fn send_with_handles(&self, bytes: &[u8], handles: &[&Handle], wait: Wait) -> io::Result<usize> {
+        if bytes.is_empty() || handles.len() > MAX_HANDLES {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                format!("handles need at least one byte, and at most {MAX_HANDLES} go together"),
+            ));
+        }
+        os::send_with_handles(&self.0, bytes, handles, wait)
+    }
+
+    /// Receives bytes and appends the handles that came with them; none stays open in programs started later. Gives
+    /// the number of bytes; 0 when the peer has ended its direction.
+    ///
+    /// Handles that arrive where plain [`recv`] is called are closed by the system.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidData`] when the peer sent more than `max_handles` (or [`MAX_HANDLES`]) at once: all of
+    /// that message's handles are closed then. Otherwise as [`recv`].
+    pub fn recv_with_handles(
+        &self,
+        buffer: &mut [u8],
+        handles: &mut Vec<Handle>,
+        max_handles: usize,
+        wait: Wait,
+    ) -> io::Result<usize> {
+        os::recv_with_handles(&self.0, buffer, handles, max_handles.min(MAX_HANDLES), wait)
+    }
+}
+
+/// A stream socket, local or TCP, connected or listening. Only this crate implements it.
+pub trait Socket: os::RawSocket {}
+
+impl Socket for TcpListener {}
+impl Socket for TcpStream {}
+impl Socket for LocalListener {}
+impl Socket for LocalStream {}
+
+/// Receives what has arrived, at least one byte, at most the buffer. 0 when the peer has ended its direction (or the
+/// buffer is empty).
+///
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`] and [`io::ErrorKind::TimedOut`] according to `wait`, and errors of the system such as
+/// [`io::ErrorKind::ConnectionReset`].
+pub fn recv(socket: &impl Socket, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
+    os::recv(socket, buffer, wait)
+}
+
+/// Sends at least one of `bytes` and gives how many were taken. Never raises SIGPIPE.
+///
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`] and [`io::ErrorKind::TimedOut`] according to `wait` (nothing was sent then), and errors
+/// of the system such as [`io::ErrorKind::BrokenPipe`] when the peer is gone.
+pub fn send(socket: &impl Socket, bytes: &[u8], wait: Wait) -> io::Result<usize> {
+    os::send(socket, bytes, wait)
+}
+
+/// As [`send`], from several places in one call.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_vectored(socket: &impl Socket, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
+    os::send_vectored(socket, parts, wait)
+}
+
+/// Ends the direction from here to the peer: it reads what was sent, then the end. Receiving goes on.
+///
+/// # Errors
+/// [`io::ErrorKind::NotConnected`] when the connection is gone, and other errors of the system.
+pub fn end_sending(socket: &impl Socket) -> io::Result<()> {
+    os::end_sending(socket)
+}
+
+/// What a socket is ready for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ready {
+    /// Receiving (or accepting) will not wait: there is something, an end or an error.
+    pub readable: bool,
+    /// Sending will not wait: there is room or an error.
+    pub writable: bool,
+}
+
+/// Waits until `socket` is ready for one of the things that `interest` asks for, or until `deadline` (`None`: without
+/// end). Nothing is ready when the time ran out.
+///
+/// # Errors
+/// Those of the system.
+pub fn wait_ready(socket: &impl Socket, interest: Ready, deadline: Option<Instant>) -> io::Result<Ready> {
+    os::wait_ready(socket, interest, deadline)
+}
+
+/// Sets how many connections may wait at a listener that is listening already.
+///
+/// # Errors
+/// Those of the system.
+pub fn set_backlog(listener: &TcpListener, backlog: u32) -> io::Result<()> {
+    os::set_backlog(listener, backlog)
+}
+
+#[cfg(all(test, unix, not(crossing_os_stub)))]
+#[path = "local_tests.rs"]
+mod tests;

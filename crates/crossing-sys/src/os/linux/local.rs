@@ -1,0 +1,358 @@
+//! unix(7) and socket(7). Connected sockets stay in blocking mode (a wait without end is one system call); the other
+//! waits are MSG_DONTWAIT and poll(2). Listening sockets are non-blocking, so that a connection that goes away between
+//! poll and accept cannot hold the caller.
+#![allow(unsafe_code)] // getsockopt of the C library, for the credentials
+
+mod socket_file;
+
+use crate::file::{Access, Handle};
+use crate::local::{Credentials, LocalListener, LocalName, LocalStream, MAX_HANDLES, Ready, Wait};
+use crate::{Error, ErrorKind, Result};
+use rustix::event::{PollFd, PollFlags, Timespec};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, SendAncillaryBuffer, SendAncillaryMessage};
+use socket_file::SocketFile;
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::time::{Duration, Instant};
+
+/// `sun_path` is 108 bytes; a path needs its NUL, an abstract name the one in front.
+const MAX_NAME_LEN: usize = 107;
+
+#[derive(Debug)]
+pub(crate) struct Listener {
+    /// Removed before the socket is closed: while it is open, nobody else takes the file for a stale one.
+    _file: Option<SocketFile>,
+    handle: Handle,
+}
+
+/// A socket as this backend sees it.
+pub trait RawSocket: AsFd {}
+
+impl RawSocket for TcpListener {}
+impl RawSocket for TcpStream {}
+impl RawSocket for LocalListener {}
+impl RawSocket for LocalStream {}
+impl RawSocket for Handle {}
+
+impl AsFd for LocalListener {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.inner.handle.as_fd()
+    }
+}
+
+impl AsFd for LocalStream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+pub(super) fn address(operation: &'static str, name: &LocalName) -> Result<net::SocketAddrUnix> {
+    let (len, made) = match name {
+        LocalName::Path(path) => (path.as_os_str().len(), net::SocketAddrUnix::new(path)),
+        LocalName::Abstract(name) => (name.len(), net::SocketAddrUnix::new_abstract_name(name.as_bytes())),
+    };
+    if len > MAX_NAME_LEN {
+        let max = MAX_NAME_LEN as u64;
+        let kind = ErrorKind::TooLarge { len: len as u64, max };
+        return Err(Error::new(kind, operation, name.to_string())
+            .detail("the name of a Unix socket is that short on this system")
+            .fix("use a shorter path, a path relative to the working directory, or @NAME"));
+    }
+    if let LocalName::Path(path) = name
+        && path.as_os_str().as_bytes().is_empty()
+    {
+        return Err(Error::new(ErrorKind::ApiMisuse, operation, "").detail("the path is empty"));
+    }
+    made.map_err(|cause| Error::os(cause.into(), operation, name.to_string()))
+}
+
+fn socket(flags: SocketFlags) -> rustix::io::Result<OwnedFd> {
+    net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags | SocketFlags::CLOEXEC, None)
+}
+
+fn too_many_files(cause: Errno, error: Error) -> Error {
+    match cause {
+        Errno::MFILE => error
+            .kinded(ErrorKind::LimitReached)
+            .detail("this process has as many files open as it may")
+            .fix("raise the limit of open files (`ulimit -n`)"),
+        Errno::NFILE => error
+            .kinded(ErrorKind::LimitReached)
+            .detail("the machine has as many files open as it may")
+            .fix("as root raise `sysctl fs.file-max`"),
+        _ => error,
+    }
+}
+
+pub(crate) fn bind(name: &LocalName, access: Access, backlog: u32) -> Result<Listener> {
+    const OPERATION: &str = "listen on";
+    let failed = |cause: Errno| too_many_files(cause, Error::os(cause.into(), OPERATION, name.to_string()));
+    let address = address(OPERATION, name)?;
+    let socket = socket(SocketFlags::NONBLOCK).map_err(failed)?;
+    let file = match name {
+        LocalName::Path(path) => Some(SocketFile::bind(&socket, path, &address, access)?),
+        LocalName::Abstract(_) => {
+            net::bind(&socket, &address).map_err(|cause| match cause {
+                Errno::ADDRINUSE => failed(cause)
+                    .detail("a live process has this abstract name")
+                    .fix("choose another name, or stop that process (`ss -lxp`)"),
+                _ => failed(cause),
+            })?;
+            None
+        }
+    };
+    net::listen(&socket, i32::try_from(backlog).unwrap_or(i32::MAX)).map_err(failed)?;
+    Ok(Listener { _file: file, handle: socket.into() })
+}
+
+pub(crate) fn accept(listener: &Listener, wait: Wait) -> io::Result<Handle> {
+    loop {
+        match net::accept_with(&listener.handle, SocketFlags::CLOEXEC) {
+            Ok(stream) => return Ok(stream.into()),
+            Err(Errno::INTR | Errno::CONNABORTED) => {}
+            Err(Errno::AGAIN) => pause(listener.handle.as_fd(), PollFlags::IN, wait)?,
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+}
+
+pub(crate) fn connect(name: &LocalName, wait: Wait) -> Result<Handle> {
+    const OPERATION: &str = "connect to";
+    let failed = |cause: Errno| too_many_files(cause, Error::os(cause.into(), OPERATION, name.to_string()));
+    let address = address(OPERATION, name)?;
+    let flags = if wait == Wait::Never { SocketFlags::NONBLOCK } else { SocketFlags::empty() };
+    let socket = socket(flags).map_err(failed)?;
+    loop {
+        if let Wait::Until(at) = wait {
+            // The send timeout limits a connect that waits for room in the backlog; poll cannot.
+            let left = at.saturating_duration_since(Instant::now()).max(Duration::from_micros(1));
+            sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(left)).map_err(failed)?;
+        }
+        match net::connect(&socket, &address) {
+            Ok(()) => break,
+            Err(Errno::INTR) => {}
+            Err(cause) => return Err(connect_error(cause, failed(cause), name, wait)),
+        }
+    }
+    match wait {
+        Wait::Never => rustix::io::ioctl_fionbio(&socket, false).map_err(failed)?,
+        Wait::Until(_) => {
+            sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, None).map_err(failed)?;
+        }
+        Wait::Forever => {}
+    }
+    Ok(socket.into())
+}
+
+fn connect_error(cause: Errno, error: Error, name: &LocalName, wait: Wait) -> Error {
+    const START: &str = "start the listener first, or check the name";
+    match cause {
+        Errno::NOENT => error.detail("no such socket file").fix(START),
+        Errno::CONNREFUSED if socket_file::is_other_than_socket(name) => {
+            error.kinded(ErrorKind::Incompatible).detail("this file is not a socket").fix("check the path")
+        }
+        Errno::CONNREFUSED => error.detail("nobody listens there").fix(START),
+        Errno::ACCESS | Errno::PERM => error
+            .detail("its owner does not let this user in")
+            .fix("have it bound with wider access, or run as its owner"),
+        Errno::PROTOTYPE => error
+            .kinded(ErrorKind::Incompatible)
+            .detail("the socket there is not a stream socket, or does not listen")
+            .fix("check the name, or have the other program use a stream socket"),
+        Errno::AGAIN => {
+            let kind = if wait == Wait::Never { ErrorKind::WouldBlock } else { ErrorKind::TimedOut };
+            error
+                .kinded(kind)
+                .detail("the listener's backlog is full")
+                .fix("wait longer, or raise the backlog")
+        }
+        _ => error,
+    }
+}
+
+pub(crate) fn pair() -> io::Result<(Handle, Handle)> {
+    let flags = SocketFlags::CLOEXEC;
+    let (left, right) = net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    Ok((left.into(), right.into()))
+}
+
+pub(crate) fn duplicate(handle: &Handle) -> io::Result<Handle> {
+    Ok(handle.as_fd().try_clone_to_owned()?.into())
+}
+
+/// By hand: rustix's type forbids the process id 0, with which the kernel names a process of another PID namespace.
+pub(crate) fn credentials(handle: &Handle) -> io::Result<Credentials> {
+    let mut found = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
+    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+    // SAFETY: the descriptor is open; `found` has room for `len` bytes, and any bytes are a valid ucred.
+    let result = unsafe {
+        libc::getsockopt(
+            handle.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERCRED,
+            (&raw mut found).cast(),
+            &raw mut len,
+        )
+    };
+    if result != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Credentials {
+        process_id: u32::try_from(found.pid).ok().filter(|id| *id != 0),
+        ids: Some((found.uid, found.gid)),
+        same_user: found.uid == rustix::process::geteuid().as_raw(),
+        same_group: found.gid == rustix::process::getegid().as_raw(),
+    })
+}
+
+/// Waits for `events` as far as `wait` lets it.
+fn pause(fd: BorrowedFd<'_>, events: PollFlags, wait: Wait) -> io::Result<()> {
+    let deadline = match wait {
+        Wait::Never => return Err(io::ErrorKind::WouldBlock.into()),
+        Wait::Until(at) => Some(at),
+        Wait::Forever => None,
+    };
+    if poll(fd, events, deadline)?.is_empty() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) }
+}
+
+/// The events that happened; none when the time ran out.
+fn poll(fd: BorrowedFd<'_>, events: PollFlags, deadline: Option<Instant>) -> io::Result<PollFlags> {
+    loop {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        // A time too long for the kernel is as good as no end.
+        let left = left.and_then(|left| Timespec::try_from(left).ok());
+        let mut fds = [PollFd::from_borrowed_fd(fd, events)];
+        match rustix::event::poll(&mut fds, left.as_ref()) {
+            Ok(_) => return Ok(fds[0].revents()),
+            Err(Errno::INTR) => {}
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+}
+
+pub(crate) fn wait_ready(
+    socket: &impl RawSocket,
+    interest: Ready,
+    deadline: Option<Instant>,
+) -> io::Result<Ready> {
+    let mut events = PollFlags::empty();
+    events.set(PollFlags::IN, interest.readable);
+    events.set(PollFlags::OUT, interest.writable);
+    let found = poll(socket.as_fd(), events, deadline)?;
+    let broken = found.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
+    Ok(Ready {
+        readable: interest.readable && (broken || found.contains(PollFlags::IN)),
+        writable: interest.writable && (broken || found.contains(PollFlags::OUT)),
+    })
+}
+
+fn receive<T>(
+    fd: BorrowedFd<'_>,
+    wait: Wait,
+    mut attempt: impl FnMut(RecvFlags) -> rustix::io::Result<T>,
+) -> io::Result<T> {
+    let flags = if wait == Wait::Forever { RecvFlags::empty() } else { RecvFlags::DONTWAIT };
+    loop {
+        match attempt(flags) {
+            Ok(done) => return Ok(done),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => pause(fd, PollFlags::IN, wait)?,
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+}
+
+fn transmit(
+    fd: BorrowedFd<'_>,
+    wait: Wait,
+    mut attempt: impl FnMut(SendFlags) -> rustix::io::Result<usize>,
+) -> io::Result<usize> {
+    let extra = if wait == Wait::Forever { SendFlags::empty() } else { SendFlags::DONTWAIT };
+    loop {
+        match attempt(SendFlags::NOSIGNAL | extra) {
+            Ok(sent) => return Ok(sent),
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => pause(fd, PollFlags::OUT, wait)?,
+            Err(cause) => return Err(cause.into()),
+        }
+    }
+}
+
+pub(crate) fn recv(socket: &impl RawSocket, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
+    let fd = socket.as_fd();
+    receive(fd, wait, |flags| net::recv(fd, &mut *buffer, flags).map(|(_, len)| len))
+}
+
+pub(crate) fn send(socket: &impl RawSocket, bytes: &[u8], wait: Wait) -> io::Result<usize> {
+    let fd = socket.as_fd();
+    transmit(fd, wait, |flags| net::send(fd, bytes, flags))
+}
+
+pub(crate) fn send_vectored(socket: &impl RawSocket, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
+    let fd = socket.as_fd();
+    transmit(fd, wait, |flags| net::sendmsg(fd, parts, &mut SendAncillaryBuffer::default(), flags))
+}
+
+pub(crate) fn send_with_handles(
+    handle: &Handle,
+    bytes: &[u8],
+    handles: &[&Handle],
+    wait: Wait,
+) -> io::Result<usize> {
+    let fd = handle.as_fd();
+    let handles: Vec<BorrowedFd<'_>> = handles.iter().map(|handle| handle.as_fd()).collect();
+    transmit(fd, wait, |flags| {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !handles.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&handles)) {
+            return Err(Errno::INVAL);
+        }
+        net::sendmsg(fd, &[IoSlice::new(bytes)], &mut control, flags)
+    })
+}
+
+pub(crate) fn recv_with_handles(
+    handle: &Handle,
+    buffer: &mut [u8],
+    handles: &mut Vec<Handle>,
+    max_handles: usize,
+    wait: Wait,
+) -> io::Result<usize> {
+    let fd = handle.as_fd();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_HANDLES))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let message = receive(fd, wait, |flags| {
+        let mut parts = [IoSliceMut::new(&mut *buffer)];
+        net::recvmsg(fd, &mut parts, &mut control, flags | RecvFlags::CMSG_CLOEXEC)
+    })?;
+    let mut received = Vec::new();
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(fds) = part {
+            received.extend(fds.map(Handle::from));
+        }
+    }
+    if received.len() > max_handles || message.flags.contains(net::ReturnFlags::CTRUNC) {
+        // Dropping `received` closes what came.
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!(
+                "the peer sent more than {max_handles} handles at once, or this process may open no more files"
+            ),
+        ));
+    }
+    handles.append(&mut received);
+    Ok(message.bytes)
+}
+
+pub(crate) fn end_sending(socket: &impl RawSocket) -> io::Result<()> {
+    Ok(net::shutdown(socket.as_fd(), net::Shutdown::Write)?)
+}
+
+pub(crate) fn set_backlog(listener: &TcpListener, backlog: u32) -> io::Result<()> {
+    Ok(net::listen(listener, i32::try_from(backlog).unwrap_or(i32::MAX))?)
+}

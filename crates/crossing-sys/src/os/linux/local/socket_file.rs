@@ -1,0 +1,233 @@
+//! The file of a Unix socket: made without a moment of wider permissions, replaced only when proven stale.
+//!
+//! Protocol: hold `PATH.lock` (flock(2), released by the kernel if its holder dies); look at PATH; a socket file is
+//! stale if a connect to it says ECONNREFUSED, which the kernel gives exactly when no open socket is bound to that
+//! inode (unix_find_bsd). The question is put by a *datagram* socket: a live stream listener answers EPROTOTYPE and
+//! never sees a connection. Then unlink, bind, set the mode, unlink the lock file, release the lock. Who waited for a
+//! lock file that was unlinked meanwhile sees another inode at the path and starts again.
+//!
+//! Death at each step: before unlink nothing changed; after unlink the path is free; after bind the file is stale, as
+//! after any death of a listener. The lock file may stay, unlocked; the next one uses and removes it.
+
+use super::super::mq::mode;
+use crate::file::Access;
+use crate::local::LocalName;
+use crate::{Error, ErrorKind, Result};
+use rustix::fs::{self, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+const OPERATION: &str = "listen on";
+
+/// How long to wait for others who are deciding about the same path: each takes microseconds.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
+
+/// How often a path may change under our eyes (programs that do not know the lock) before we give up.
+const MAX_ATTEMPTS: u32 = 16;
+
+/// A bound socket file, removed on drop if it is still the same one.
+#[derive(Debug)]
+pub(super) struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+    process_id: u32,
+}
+
+impl SocketFile {
+    /// Binds `socket` to `path`, replacing a stale file.
+    pub(super) fn bind(
+        socket: &OwnedFd,
+        path: &Path,
+        address: &SocketAddrUnix,
+        access: Access,
+    ) -> Result<Self> {
+        let failed = |cause: Errno| Error::os(cause.into(), OPERATION, path.display().to_string());
+        // The file is made with the mode of the socket's own inode, less the umask: never wider than asked for.
+        fs::fchmod(socket, Mode::from_raw_mode(mode(access))).map_err(failed)?;
+        // As an absolute path: the working directory may change before the file is removed.
+        let absolute = std::path::absolute(path)
+            .map_err(|cause| Error::os(cause, OPERATION, path.display().to_string()))?;
+        let _lock = Lock::take(path)?;
+        for _ in 0..MAX_ATTEMPTS {
+            clear(path, address)?;
+            match net::bind(socket, address) {
+                Ok(()) => {}
+                // Somebody who does not know the lock was faster: look again.
+                Err(Errno::ADDRINUSE) => continue,
+                Err(cause) => return Err(place_error(cause, path)),
+            }
+            let stat = fs::lstat(path).map_err(failed)?;
+            let file = Self { path: absolute, identity: identity(&stat), process_id: std::process::id() };
+            file.widen(&stat, access)?;
+            return Ok(file);
+        }
+        Err(failed(Errno::ADDRINUSE)
+            .detail("another program keeps creating and removing this file")
+            .fix("find it with `ss -lxp`, or choose another path"))
+    }
+
+    /// Puts back what the umask took off the mode.
+    fn widen(&self, stat: &Stat, access: Access) -> Result<()> {
+        if stat.st_mode & 0o777 == mode(access) {
+            return Ok(());
+        }
+        let set = || -> std::io::Result<()> {
+            let file =
+                fs::open(&self.path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+            if identity(&fs::fstat(&file)?) != self.identity {
+                return Err(Errno::AGAIN.into());
+            }
+            let permissions = std::fs::Permissions::from_mode(mode(access));
+            std::fs::set_permissions(format!("/proc/self/fd/{}", file.as_raw_fd()), permissions)
+        };
+        set().map_err(|cause| {
+            Error::os(cause, OPERATION, self.path.display().to_string())
+                .detail("the permissions of the socket file could not be set")
+        })
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // A forked child has a copy of this value, but the file is its parent's.
+        if self.process_id != std::process::id() {
+            return;
+        }
+        if fs::lstat(&self.path).is_ok_and(|stat| identity(&stat) == self.identity) {
+            let _ = fs::unlink(&self.path);
+        }
+    }
+}
+
+/// Makes `path` free, if what is there is a stale socket. Called with the lock held.
+fn clear(path: &Path, address: &SocketAddrUnix) -> Result<()> {
+    let subject = || path.display().to_string();
+    let stat = match fs::lstat(path) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(cause) => return Err(place_error(cause, path)),
+    };
+    if !is_socket(&stat) {
+        return Err(Error::new(ErrorKind::AlreadyExists, OPERATION, subject())
+            .detail("there is something else at this path, not a socket")
+            .fix("choose another path, or remove it if nobody needs it"));
+    }
+    let in_use = |detail: &'static str| {
+        Error::new(ErrorKind::AddressInUse, OPERATION, subject())
+            .detail(detail)
+            .fix("stop that process (`ss -lxp` shows it) or choose another path")
+    };
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let probe = net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
+        .map_err(|cause| Error::os(cause.into(), OPERATION, subject()))?;
+    match net::connect(&probe, address) {
+        Err(Errno::CONNREFUSED) => {}
+        Err(Errno::NOENT) => return Ok(()),
+        Err(Errno::ACCESS | Errno::PERM) => {
+            return Err(in_use(
+                "another user's socket file is there, and it cannot be asked whether it is alive",
+            ));
+        }
+        _ => return Err(in_use("a live process listens there")),
+    }
+    // The file that was asked about, or a newer one? The lock excludes those who know it; this narrows it for others.
+    match fs::lstat(path) {
+        Ok(now) if identity(&now) == identity(&stat) => {}
+        _ => return Ok(()),
+    }
+    match fs::unlink(path) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(cause) => {
+            Err(place_error(cause, path).detail("a stale socket file is there and cannot be removed"))
+        }
+    }
+}
+
+/// An error about the directory that holds the file.
+fn place_error(cause: Errno, path: &Path) -> Error {
+    let error = Error::os(cause.into(), OPERATION, path.display().to_string());
+    match cause {
+        Errno::NOENT | Errno::NOTDIR => error
+            .kinded(ErrorKind::NotFound)
+            .detail("the directory of the socket file is missing")
+            .fix("create the directory first, or choose another path"),
+        Errno::ACCESS | Errno::PERM | Errno::ROFS => error
+            .kinded(ErrorKind::PermissionDenied)
+            .detail("this user may not create files in that directory")
+            .fix("choose a directory of this user, for example $XDG_RUNTIME_DIR"),
+        _ => error,
+    }
+}
+
+fn is_socket(stat: &Stat) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::Socket
+}
+
+fn identity(stat: &Stat) -> (u64, u64) {
+    (stat.st_dev, stat.st_ino)
+}
+
+/// Whether a file is at the path of `name` that is no socket.
+pub(super) fn is_other_than_socket(name: &LocalName) -> bool {
+    match name {
+        LocalName::Path(path) => fs::stat(path).is_ok_and(|stat| !is_socket(&stat)),
+        LocalName::Abstract(_) => false,
+    }
+}
+
+/// The right to decide about a path.
+struct Lock {
+    path: PathBuf,
+    file: OwnedFd,
+}
+
+impl Lock {
+    fn take(socket: &Path) -> Result<Self> {
+        let mut path = socket.as_os_str().to_owned();
+        path.push(".lock");
+        let path = PathBuf::from(path);
+        let until = Instant::now() + LOCK_PATIENCE;
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+        loop {
+            let file = fs::open(&path, flags, Mode::RUSR | Mode::WUSR).map_err(|cause| {
+                let error = place_error(cause, socket);
+                match cause {
+                    Errno::LOOP | Errno::ISDIR => error.detail(format!("{} is no lock file", path.display())),
+                    _ => error,
+                }
+            })?;
+            match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+                Ok(()) => {
+                    // Its last holder may have removed it before we got it.
+                    let ours = fs::fstat(&file).map(|stat| identity(&stat));
+                    let there = fs::statat(CWD, &path, AtFlags::SYMLINK_NOFOLLOW).map(|stat| identity(&stat));
+                    if ours.is_ok() && ours == there {
+                        return Ok(Self { path, file });
+                    }
+                }
+                Err(Errno::AGAIN | Errno::INTR) => std::thread::sleep(Duration::from_millis(1)),
+                Err(cause) => {
+                    return Err(Error::os(cause.into(), OPERATION, socket.display().to_string())
+                        .detail(format!("{} cannot be locked", path.display())));
+                }
+            }
+            if Instant::now() >= until {
+                return Err(Error::new(ErrorKind::Busy, OPERATION, socket.display().to_string())
+                    .detail(format!("another process holds {}", path.display()))
+                    .fix("find it with `fuser` on that file, or choose another path"));
+            }
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // While it is held: who opens it later opens another file.
+        let _ = fs::unlink(&self.path);
+        let _ = fs::flock(&self.file, FlockOperation::Unlock);
+    }
+}
