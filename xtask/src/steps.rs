@@ -142,8 +142,7 @@ impl Context {
 
     fn test_with(&mut self, args: &str, variables: &[(&str, &Path)]) -> Result<(), String> {
         let mut run = if self.nextest {
-            self.cargo(&format!("nextest run --no-fail-fast --no-tests=pass {args}"))
-                .counting(Runner::Nextest)
+            self.cargo(&format!("nextest run --no-fail-fast {args}")).counting(Runner::Nextest)
         } else {
             println!(
                 "cargo-nextest is not installed: tests run by cargo test (cargo install --locked cargo-nextest)"
@@ -190,14 +189,11 @@ impl Context {
     }
 
     fn loom(&mut self) -> Result<(), String> {
+        // Each model states its own bound of preemptions.
         let run = self
             .cargo("test --release -p crossing-sync --test loom --target-dir")
             .arg(self.target.join("loom"));
-        let mut run = run.env("RUSTFLAGS", "--cfg loom").counting(Runner::Libtest);
-        if std::env::var_os("LOOM_MAX_PREEMPTIONS").is_none() {
-            run = run.env("LOOM_MAX_PREEMPTIONS", "2");
-        }
-        quick(run).run(&mut self.counts)
+        quick(run.env("RUSTFLAGS", "--cfg loom").counting(Runner::Libtest)).run(&mut self.counts)
     }
 
     fn interop(&mut self) -> Result<(), String> {
