@@ -72,8 +72,10 @@ pub fn hex_dump(bytes: &[u8], base: u64) -> String {
     let mut text = String::new();
     for (row, chunk) in bytes.chunks(16).enumerate() {
         let pairs: Vec<String> = chunk.iter().map(|byte| hex(&[*byte])).collect();
-        let shown: String =
-            chunk.iter().map(|b| if b.is_ascii_graphic() || *b == b' ' { char::from(*b) } else { '.' }).collect();
+        let shown: String = chunk
+            .iter()
+            .map(|b| if b.is_ascii_graphic() || *b == b' ' { char::from(*b) } else { '.' })
+            .collect();
         text.push_str(&format!("{:08x}  {:<47}  {shown}\n", base + row as u64 * 16, pairs.join(" ")));
     }
     text
@@ -104,7 +106,9 @@ pub fn write_message(
 /// Pads the cells of each column to its widest; the last column is left as it is.
 pub fn table(rows: &[Vec<String>]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let width = |column: usize| rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0);
+    let width = |column: usize| {
+        rows.iter().filter_map(|r| r.get(column)).map(|c| c.chars().count()).max().unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let mut text = String::new();
     for row in rows {
@@ -130,7 +134,11 @@ mod tests {
         assert_eq!(hex(&[0, 15, 16, 255]), "000f10ff");
         let dump = hex_dump(b"0123456789abcdef\x00A", 0x20);
         assert_eq!(dump.lines().count(), 2);
-        assert!(dump.lines().nth(1).is_some_and(|line| line.starts_with("00000030  00 41") && line.ends_with(".A")));
+        assert!(
+            dump.lines()
+                .nth(1)
+                .is_some_and(|line| line.starts_with("00000030  00 41") && line.ends_with(".A"))
+        );
     }
 
     #[test]

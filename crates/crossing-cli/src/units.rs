@@ -20,7 +20,9 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         "t" | "tb" | "tib" => 40,
         _ => return Err(bad()),
     };
-    number.checked_mul(1 << shift).ok_or_else(|| format!("\"{text}\" is more bytes than a 64-bit number holds"))
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| format!("\"{text}\" is more bytes than a 64-bit number holds"))
 }
 
 /// Parses `500ms`, `2s`, `1m`, `250us`, `1.5` (seconds).
@@ -62,9 +64,14 @@ mod tests {
 
     #[test]
     fn sizes_are_powers_of_1024() {
-        for (text, bytes) in
-            [("4096", 4096), ("64K", 65536), ("64k", 65536), ("1MiB", 1 << 20), ("2GB", 2 << 30), ("0x10", 16)]
-        {
+        for (text, bytes) in [
+            ("4096", 4096),
+            ("64K", 65536),
+            ("64k", 65536),
+            ("1MiB", 1 << 20),
+            ("2GB", 2 << 30),
+            ("0x10", 16),
+        ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
         for text in ["", "K", "-1", "1X", "1.5K", "99999999999999999999", "99999999T", "0x"] {
@@ -84,7 +91,9 @@ mod tests {
 
     #[test]
     fn times_show_three_figures() {
-        for (nanos, text) in [(870, "870 ns"), (12_345, "12.3 us"), (4_560_000, "4.56 ms"), (1_200_000_000, "1.20 s")] {
+        for (nanos, text) in
+            [(870, "870 ns"), (12_345, "12.3 us"), (4_560_000, "4.56 ms"), (1_200_000_000, "1.20 s")]
+        {
             assert_eq!(show_nanos(nanos), text);
         }
     }

@@ -11,7 +11,9 @@ fn the_demo_shows_everything_and_leaves_nothing() {
     let dir = RuntimeDirGuard::new();
     let output = ok(&dir, &["demo"]);
     let text = output.text();
-    for part in ["Process1", "SharedMemory", "MessageQueue", "SIGKILL", "Recovered", "reclaims", "▶", "◀", "Checked:"] {
+    for part in
+        ["Process1", "SharedMemory", "MessageQueue", "SIGKILL", "Recovered", "reclaims", "▶", "◀", "Checked:"]
+    {
         assert!(text.contains(part), "{part} in\n{text}");
     }
     assert!(!text.contains("FAILED"), "{text}");

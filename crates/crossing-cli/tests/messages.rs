@@ -42,7 +42,8 @@ fn a_kernel_queue_carries_exact_bytes_by_priority() {
 fn a_receiver_that_waits_is_woken() {
     let dir = RuntimeDirGuard::new();
     let queue = format!("mq:/{}", unique_name("crossing-cli"));
-    let receiver = crossing(&dir, &["recv", &queue, "--create", "--count", "2", "--unlink", "-t", "10s"]).spawn();
+    let receiver =
+        crossing(&dir, &["recv", &queue, "--create", "--count", "2", "--unlink", "-t", "10s"]).spawn();
     let deadline = Instant::now() + LIMIT;
     while !common::run(&dir, &["queue", "stat", &queue]).status.success() {
         assert!(Instant::now() < deadline, "the receiver creates the queue");
@@ -55,7 +56,9 @@ fn a_receiver_that_waits_is_woken() {
 
 /// Framed, both ways, between two processes.
 fn framed(dir: &RuntimeDirGuard, endpoint: &str) {
-    let server = crossing(dir, &["recv", endpoint, "--listen", "--reply", "thanks", "--count", "2", "-t", "10s"]).spawn();
+    let server =
+        crossing(dir, &["recv", endpoint, "--listen", "--reply", "thanks", "--count", "2", "-t", "10s"])
+            .spawn();
     let large = "m".repeat(100_000);
     let sent = ok(dir, &["send", endpoint, &large, "--await-reply", "--timeout", "10s"]);
     assert_eq!(sent.stdout, b"thanks\n");

@@ -21,10 +21,18 @@ fn round_trip(dir: &RuntimeDirGuard, name: &str) {
     assert_eq!(all.len(), 65536, "all of it");
     let json = ok(dir, &["shm", "read", name, "--len", "6", "--json"]).text();
     assert!(json.contains("\"hex\":\"68656c6c6f00\"") && json.contains("\"len\":6"), "{json}");
-    assert!(ok(dir, &["shm", "read", name, "--len", "16", "--hex"]).text().starts_with("00000000  68 65 6c 6c 6f 00"));
+    assert!(
+        ok(dir, &["shm", "read", name, "--len", "16", "--hex"])
+            .text()
+            .starts_with("00000000  68 65 6c 6c 6f 00")
+    );
     fails(dir, &["shm", "read", name, "--offset", "65536", "--len", "1"], 1, &[]);
     fails(dir, &["shm", "write", name, "--offset", "65535", "ab"], 1, &[]);
-    assert_eq!(ok(dir, &["shm", "read", name, "--offset", "65535"]).stdout, b"\0", "a refused write changed nothing");
+    assert_eq!(
+        ok(dir, &["shm", "read", name, "--offset", "65535"]).stdout,
+        b"\0",
+        "a refused write changed nothing"
+    );
     let shown = ok(dir, &["inspect", name]).text();
     assert!(shown.contains("64 KiB") || shown.contains("65536"), "{shown}");
     let json = ok(dir, &["shm", "inspect", name, "--json"]).text();
@@ -118,7 +126,10 @@ fn what_a_killed_owner_left_is_stale_and_only_that_is_removed() {
 fn a_reader_that_goes_away_is_no_failure() {
     let dir = RuntimeDirGuard::new();
     ok(&dir, &["shm", "create", "large", "--size", "1M"]);
-    let script = format!("{} shm read large | head -c 1 >/dev/null; exit ${{PIPESTATUS[0]}}", env!("CARGO_BIN_EXE_crossing"));
+    let script = format!(
+        "{} shm read large | head -c 1 >/dev/null; exit ${{PIPESTATUS[0]}}",
+        env!("CARGO_BIN_EXE_crossing")
+    );
     let shell = dir.give(crossing_testkit::Child::program("bash")).args(["-c", &script]);
     let output = shell.run();
     assert_eq!((output.status.code(), output.stderr.as_str()), (Some(0), ""));

@@ -11,7 +11,8 @@ const LIMIT: Duration = Duration::from_secs(15);
 #[test]
 fn a_mutex_is_held_while_its_command_runs_and_passes_on_its_code() {
     let dir = RuntimeDirGuard::new();
-    let mut holder = crossing(&dir, &["sync", "mutex", "m", "--", "sh", "-c", "echo held; read line; exit 7"]).spawn();
+    let mut holder =
+        crossing(&dir, &["sync", "mutex", "m", "--", "sh", "-c", "echo held; read line; exit 7"]).spawn();
     holder.expect("held");
     fails(&dir, &["sync", "mutex", "m", "--timeout", "50ms", "--", "true"], 4, &[]);
     holder.tell("go");
@@ -23,7 +24,8 @@ fn a_mutex_is_held_while_its_command_runs_and_passes_on_its_code() {
 #[test]
 fn the_mutex_of_a_killed_holder_is_passed_on() {
     let dir = RuntimeDirGuard::new();
-    let mut holder = crossing(&dir, &["sync", "mutex", "m", "--", "sh", "-c", "echo held; read line"]).spawn();
+    let mut holder =
+        crossing(&dir, &["sync", "mutex", "m", "--", "sh", "-c", "echo held; read line"]).spawn();
     holder.expect("held");
     holder.kill();
     let next = run(&dir, &["sync", "mutex", "m", "--timeout", "5s", "--", "true"]).success();

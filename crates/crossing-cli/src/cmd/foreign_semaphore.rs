@@ -19,7 +19,9 @@ fn timed_out(name: &str, timeout: Option<Duration>) -> Failure {
 
 fn advise(error: Error, name: &str) -> Error {
     match error.kind() {
-        ErrorKind::NotFound if error.advice().is_none() => error.fix(format!("crossing sync semaphore create {name}")),
+        ErrorKind::NotFound if error.advice().is_none() => {
+            error.fix(format!("crossing sync semaphore create {name}"))
+        }
         _ => error,
     }
 }
@@ -29,7 +31,9 @@ pub fn posix(name: &str, command: &SemaphoreCommand) -> Outcome {
     let shown = format!("posix:{name}");
     let open = || NamedSemaphore::open(name).map_err(|error| advise(error, &shown));
     match command {
-        SemaphoreCommand::Create { value, .. } => drop(NamedSemaphore::create(name, *value, Access::Private)?),
+        SemaphoreCommand::Create { value, .. } => {
+            drop(NamedSemaphore::create(name, *value, Access::Private)?)
+        }
         SemaphoreCommand::Post { count, .. } => {
             let semaphore = open()?;
             for _ in 0..*count {
@@ -54,8 +58,9 @@ pub fn system_v(key: &str, command: &SemaphoreCommand) -> Outcome {
     let open = || SemaphoreSet::open(key).map_err(|error| advise(error, &shown));
     match command {
         SemaphoreCommand::Create { value, .. } => {
-            let value = u16::try_from(*value)
-                .map_err(|_| Failure::usage(format!("cannot create \"{shown}\": a System V semaphore counts to 32767")))?;
+            let value = u16::try_from(*value).map_err(|_| {
+                Failure::usage(format!("cannot create \"{shown}\": a System V semaphore counts to 32767"))
+            })?;
             SemaphoreSet::create(key, &[value], Access::Private)?;
         }
         SemaphoreCommand::Post { count, .. } => {

@@ -9,3 +9,4 @@ pub mod send;
 pub mod shm;
 pub mod socket;
 pub mod sync;
+pub mod target;

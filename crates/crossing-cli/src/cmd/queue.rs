@@ -77,7 +77,10 @@ fn open(endpoint: &str, shape: QueueShape, direction: Direction) -> Result<Queue
 pub fn send(args: &SendArgs) -> Outcome {
     for (given, flag) in [(args.raw, "--raw"), (args.await_reply, "--await-reply")] {
         if given {
-            return Err(Failure::usage(format!("cannot use {flag} with \"{}\": {flag} is for sockets", args.endpoint)));
+            return Err(Failure::usage(format!(
+                "cannot use {flag} with \"{}\": {flag} is for sockets",
+                args.endpoint
+            )));
         }
     }
     let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
@@ -92,11 +95,12 @@ pub fn send(args: &SendArgs) -> Outcome {
 
 /// Receives from a queue.
 pub fn recv(args: &RecvArgs) -> Outcome {
-    for (given, flag) in
-        [(args.raw, "--raw"), (args.listen, "--listen"), (args.reply.is_some(), "--reply")]
-    {
+    for (given, flag) in [(args.raw, "--raw"), (args.listen, "--listen"), (args.reply.is_some(), "--reply")] {
         if given {
-            return Err(Failure::usage(format!("cannot use {flag} with \"{}\": {flag} is for sockets", args.endpoint)));
+            return Err(Failure::usage(format!(
+                "cannot use {flag} with \"{}\": {flag} is for sockets",
+                args.endpoint
+            )));
         }
     }
     let queue = open(&args.endpoint, args.queue, Direction::Receive)?;

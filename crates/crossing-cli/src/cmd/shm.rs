@@ -24,7 +24,11 @@ impl From<AccessArg> for Access {
 pub fn create(args: &ShmCreateArgs) -> Outcome {
     let target = target::create(args)?;
     if args.hold {
-        write_line(&format!("{} is held by pid {}; end this process to remove it", args.name, std::process::id()))?;
+        write_line(&format!(
+            "{} is held by pid {}; end this process to remove it",
+            args.name,
+            std::process::id()
+        ))?;
         // The end of standard input ends the hold in a tidy way; Ctrl-C leaves the name stale, to be reclaimed.
         let ended = std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink());
         if ended.is_err() {
@@ -85,14 +89,19 @@ pub fn read(args: &ShmReadArgs) -> Outcome {
         let piece = (len - done).min(PIECE as u64);
         let at = args.offset + done;
         let bytes = read_all(&target, at, piece)?;
-        if args.shape.hex { write_bytes(hex_dump(&bytes, at).as_bytes())? } else { write_bytes(&bytes)? }
+        if args.shape.hex {
+            write_bytes(hex_dump(&bytes, at).as_bytes())?
+        } else {
+            write_bytes(&bytes)?
+        }
         done += piece;
     }
     Ok(Exit::Success)
 }
 
 fn read_all(target: &Target, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
-    let len = usize::try_from(len).map_err(|_| Failure::failed("more bytes than this machine can address"))?;
+    let len =
+        usize::try_from(len).map_err(|_| Failure::failed("more bytes than this machine can address"))?;
     let mut bytes = vec![0; len];
     target.read(offset, &mut bytes)?;
     Ok(bytes)

@@ -16,7 +16,9 @@ const RETRY: Duration = Duration::from_millis(10);
 
 fn refuse(given: bool, flag: &str, endpoint: &str) -> Result<(), Failure> {
     if given {
-        return Err(Failure::usage(format!("cannot use {flag} with \"{endpoint}\": {flag} is for mq: queues")));
+        return Err(Failure::usage(format!(
+            "cannot use {flag} with \"{endpoint}\": {flag} is for mq: queues"
+        )));
     }
     Ok(())
 }
@@ -71,7 +73,10 @@ fn send_raw(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outcome 
         if args.await_reply {
             let len = stream.read_deadline(&mut buffer, deadline)?;
             if len == 0 {
-                return Err(Failure::failed(format!("cannot await reply from \"{}\": it closed without one", args.endpoint)));
+                return Err(Failure::failed(format!(
+                    "cannot await reply from \"{}\": it closed without one",
+                    args.endpoint
+                )));
             }
             write_message(&buffer[..len], args.shape, true, None, None)?;
         }

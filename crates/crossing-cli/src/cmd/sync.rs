@@ -8,9 +8,7 @@ use crate::args::{EventCommand, SemaphoreCommand, SyncCommand};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::write_line;
 use crossing::shm::Segment;
-use crossing::sync::{
-    Acquired, BarrierBroken, BarrierCell, EventCell, MutexCell, SemaphoreCell, SharedCell,
-};
+use crossing::sync::{Acquired, BarrierBroken, BarrierCell, EventCell, MutexCell, SemaphoreCell, SharedCell};
 use crossing::{Error, ErrorKind};
 use std::ffi::OsString;
 use std::io::Write;
@@ -52,15 +50,18 @@ fn mutex(name: &str, timeout: Option<Duration>, command: &[OsString]) -> Outcome
     };
     if matches!(locked, Acquired::Recovered(_)) {
         // A note for people: whether it can be written changes nothing.
-        let _ = writeln!(std::io::stderr(), "crossing: note: the last process that locked \"{name}\" died holding it");
+        let _ = writeln!(
+            std::io::stderr(),
+            "crossing: note: the last process that locked \"{name}\" died holding it"
+        );
     }
     let Some((program, arguments)) = command.split_first() else {
         return Err(Failure::usage("cannot run nothing; give a command after --"));
     };
     let status = Command::new(program).args(arguments).status();
     drop(locked);
-    let status =
-        status.map_err(|cause| Failure::failed(format!("cannot run \"{}\": {cause}", program.to_string_lossy())))?;
+    let status = status
+        .map_err(|cause| Failure::failed(format!("cannot run \"{}\": {cause}", program.to_string_lossy())))?;
     match status.code() {
         Some(code) => Ok(Exit::Passed(u8::try_from(code).unwrap_or(1))),
         None => Err(Failure::failed(format!("\"{}\" was killed: {status}", program.to_string_lossy()))),
@@ -85,7 +86,8 @@ fn semaphore(command: SemaphoreCommand) -> Outcome {
 
 fn native_semaphore(name: &str, command: &SemaphoreCommand) -> Outcome {
     if let SemaphoreCommand::Create { value, .. } = command {
-        let segment = Segment::options().size(SEGMENT_LEN).persist(true).create(&format!("semaphore.{name}"))?;
+        let segment =
+            Segment::options().size(SEGMENT_LEN).persist(true).create(&format!("semaphore.{name}"))?;
         let semaphore = segment.attach::<SemaphoreCell>(0)?;
         if *value > 0 {
             semaphore.post(*value).map_err(Failure::failed)?;
@@ -104,7 +106,9 @@ fn native_semaphore(name: &str, command: &SemaphoreCommand) -> Outcome {
     match command {
         SemaphoreCommand::Post { count, .. } => semaphore.post(*count).map_err(Failure::failed)?,
         SemaphoreCommand::Wait { timeout: Some(limit), .. } => {
-            semaphore.wait_timeout(*limit).map_err(|_| timed_out("wait for semaphore", name, Some(*limit)))?;
+            semaphore
+                .wait_timeout(*limit)
+                .map_err(|_| timed_out("wait for semaphore", name, Some(*limit)))?;
         }
         SemaphoreCommand::Wait { timeout: None, .. } => semaphore.wait(),
         _ => write_line(&semaphore.count().to_string())?,
@@ -113,7 +117,8 @@ fn native_semaphore(name: &str, command: &SemaphoreCommand) -> Outcome {
 }
 
 fn event(command: EventCommand) -> Outcome {
-    let (EventCommand::Set { name } | EventCommand::Reset { name } | EventCommand::Wait { name, .. }) = &command;
+    let (EventCommand::Set { name } | EventCommand::Reset { name } | EventCommand::Wait { name, .. }) =
+        &command;
     let (_segment, event) = cell::<EventCell>("event", name, true)?;
     match &command {
         EventCommand::Set { .. } => event.set(),
@@ -136,6 +141,8 @@ fn barrier(name: &str, parties: u32, timeout: Option<Duration>) -> Outcome {
     match passed {
         Ok(_) => Ok(Exit::Success),
         Err(BarrierBroken::TimedOut) => Err(timed_out("pass barrier", name, timeout)),
-        Err(error) => Err(Failure::failed(format!("cannot pass barrier \"{name}\": {error}; start them all again"))),
+        Err(error) => {
+            Err(Failure::failed(format!("cannot pass barrier \"{name}\": {error}; start them all again")))
+        }
     }
 }

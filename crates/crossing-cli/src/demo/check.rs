@@ -86,9 +86,14 @@ pub fn recovery(events: &[Event], pool_chunks: usize) -> Vec<Check> {
         _ => None,
     });
     let whole = reclaimed.is_some_and(|(before, after)| before < after && after == pool_chunks);
-    let counts = reclaimed.map_or("nothing".to_owned(), |(b, a)| format!("{b} free chunks, then {a} of {pool_chunks}"));
+    let counts = reclaimed
+        .map_or("nothing".to_owned(), |(b, a)| format!("{b} free chunks, then {a} of {pool_chunks}"));
     vec![
-        Check::new("the survivor got the dead process's mutex, as Recovered", soon, format!("{seen} after the kill")),
+        Check::new(
+            "the survivor got the dead process's mutex, as Recovered",
+            soon,
+            format!("{seen} after the kill"),
+        ),
         Check::new("the survivor got the dead process's loan back", whole, counts),
     ]
 }

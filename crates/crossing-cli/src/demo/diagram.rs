@@ -53,7 +53,12 @@ fn step(event: &Event, start_ns: u64, killed_at: Option<u64>) -> Option<Step> {
     match &event.what {
         What::Sent(message) => {
             let (from, to) = (column_of_process(event.process)?, column_of(message.through));
-            Some(Step::Arrow { at, from, to, label: format!("{} {} {} B", message.kind, message.seq, message.bytes) })
+            Some(Step::Arrow {
+                at,
+                from,
+                to,
+                label: format!("{} {} {} B", message.kind, message.seq, message.bytes),
+            })
         }
         What::Received { message, latency_ns } => {
             let (from, to) = (column_of(message.through), column_of_process(event.process)?);
@@ -61,7 +66,9 @@ fn step(event: &Event, start_ns: u64, killed_at: Option<u64>) -> Option<Step> {
             Some(Step::Arrow { at, from, to, label })
         }
         What::Failed { text } => note(0, 4, format!("{} FAILED: {text}", event.process)),
-        What::Holding { .. } => note(1, 4, format!("Process3 (pid {}) holds the mutex and a loan", event.pid)),
+        What::Holding { .. } => {
+            note(1, 4, format!("Process3 (pid {}) holds the mutex and a loan", event.pid))
+        }
         What::Waiting => note(1, 4, "Process2 waits for the mutex".to_owned()),
         What::Killed { victim } => note(1, 4, format!("Process3 (pid {victim}) is killed with SIGKILL")),
         What::Recovered => {

@@ -41,7 +41,8 @@ fn steps_follow_the_clock_and_skip_what_is_no_message() {
 #[test]
 fn terminal_form_draws_every_arrow_between_its_columns() {
     let text = draw(&steps(&story(), 0), 120);
-    let row = |needle: &str| text.lines().find(|line| line.contains(needle)).unwrap_or_else(|| panic!("{text}"));
+    let row =
+        |needle: &str| text.lines().find(|line| line.contains(needle)).unwrap_or_else(|| panic!("{text}"));
     assert!(row("ping 1 64 B").contains('▶'));
     assert!(row("pong 1 64 B").contains('◀'));
     let header = text.lines().nth(1).unwrap_or_default();
@@ -49,9 +50,11 @@ fn terminal_form_draws_every_arrow_between_its_columns() {
         assert!(header.contains(name), "{text}");
     }
     let sent = row("ping 1 64 B");
-    let tail: Vec<usize> = sent.chars().enumerate().filter(|(_, c)| "├│".contains(*c)).map(|(i, _)| i).collect();
+    let tail: Vec<usize> =
+        sent.chars().enumerate().filter(|(_, c)| "├│".contains(*c)).map(|(i, _)| i).collect();
     let lifelines = text.lines().nth(3).unwrap_or_default();
-    let expected: Vec<usize> = lifelines.chars().enumerate().filter(|(_, c)| *c == '│').map(|(i, _)| i).collect();
+    let expected: Vec<usize> =
+        lifelines.chars().enumerate().filter(|(_, c)| *c == '│').map(|(i, _)| i).collect();
     assert_eq!(tail, expected, "lifelines stay in their columns:\n{text}");
 }
 

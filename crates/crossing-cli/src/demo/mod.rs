@@ -64,8 +64,11 @@ pub fn run(args: &DemoArgs) -> Outcome {
     if ok {
         return Ok(Exit::Success);
     }
-    let failed: Vec<String> =
-        checks.iter().filter(|check| !check.ok).map(|check| format!("{} ({})", check.name, check.seen)).collect();
+    let failed: Vec<String> = checks
+        .iter()
+        .filter(|check| !check.ok)
+        .map(|check| format!("{} ({})", check.name, check.seen))
+        .collect();
     Err(Failure::failed(format!("the demo failed; not true: {}", failed.join("; not true: "))))
 }
 
@@ -109,10 +112,13 @@ fn perform(names: &Names, report: Report) -> (Vec<Event>, Vec<Check>) {
         demo.report.line(&format!("FAILED: {text}"));
         checks.push(Check::new("every phase ran to its end", false, text));
     }
-    let mut expected = vec![(Through::SharedMemory, 2 * (ROUNDS as usize + 1)), (Through::Socket, 2 * ROUNDS as usize)];
+    let mut expected =
+        vec![(Through::SharedMemory, 2 * (ROUNDS as usize + 1)), (Through::Socket, 2 * ROUNDS as usize)];
     match &queue_problem {
         None => expected.push((Through::MessageQueue, 2 * ROUNDS as usize)),
-        Some(text) => checks.push(Check::new("message queue left out: this machine has none", true, text.clone())),
+        Some(text) => {
+            checks.push(Check::new("message queue left out: this machine has none", true, text.clone()))
+        }
     }
     let events = std::mem::take(&mut demo.events);
     checks.splice(0..0, check::messages(&events, &expected));
@@ -123,7 +129,11 @@ fn perform(names: &Names, report: Report) -> (Vec<Event>, Vec<Check>) {
     (events, checks)
 }
 
-fn phases(demo: &mut Orchestrator, queue_problem: Option<&str>, checks: &mut Vec<Check>) -> Result<(), String> {
+fn phases(
+    demo: &mut Orchestrator,
+    queue_problem: Option<&str>,
+    checks: &mut Vec<Check>,
+) -> Result<(), String> {
     demo.report.heading("1. Two processes exchange messages");
     demo.start(Process::Process2)?;
     demo.start(Process::Process1)?;
@@ -141,7 +151,11 @@ fn phases(demo: &mut Orchestrator, queue_problem: Option<&str>, checks: &mut Vec
     // Process2 should be asleep on the mutex by now: being woken by a death is what is shown.
     std::thread::sleep(Duration::from_millis(50));
     let status = demo.kill(Process::Process3)?;
-    checks.push(Check::new("Process3 died by SIGKILL, not by its own doing", status.code().is_none(), status.to_string()));
+    checks.push(Check::new(
+        "Process3 died by SIGKILL, not by its own doing",
+        status.code().is_none(),
+        status.to_string(),
+    ));
     demo.wait_for(Process::Process2, "to recover", |what| matches!(what, event::What::Reclaimed { .. }))?;
     demo.wait_for(Process::Process2, "to go on", |what| matches!(what, event::What::ExchangeDone))?;
     let next = ROUNDS + 1;

@@ -97,9 +97,18 @@ pub fn leftovers(names: &Names) -> Vec<Check> {
     let socket = names.socket_path().symlink_metadata().is_err();
     vec![
         check("no segment is left", gone(registry::inspect(&names.segment()).map(drop))),
-        check("no message queue to Process2 is left", gone(Queue::options().open(&names.queue_there()).map(drop))),
-        check("no message queue to Process1 is left", gone(Queue::options().open(&names.queue_back()).map(drop))),
-        check("no socket file is left", (socket, if socket { "gone" } else { "it is still there" }.to_owned())),
+        check(
+            "no message queue to Process2 is left",
+            gone(Queue::options().open(&names.queue_there()).map(drop)),
+        ),
+        check(
+            "no message queue to Process1 is left",
+            gone(Queue::options().open(&names.queue_back()).map(drop)),
+        ),
+        check(
+            "no socket file is left",
+            (socket, if socket { "gone" } else { "it is still there" }.to_owned()),
+        ),
     ]
 }
 

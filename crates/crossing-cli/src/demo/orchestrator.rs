@@ -44,7 +44,8 @@ impl Orchestrator {
 
     /// Starts a process in its role and waits until it is ready.
     pub fn start(&mut self, process: Process) -> Result<u32, String> {
-        let program = std::env::current_exe().map_err(|cause| format!("cannot find this program: {cause}"))?;
+        let program =
+            std::env::current_exe().map_err(|cause| format!("cannot find this program: {cause}"))?;
         let mut command = Command::new(program);
         command.arg("demo-role").arg(process.to_string().to_lowercase()).arg("--run").arg(&self.run);
         if self.without_queue {
@@ -78,7 +79,9 @@ impl Orchestrator {
     pub fn tell(&mut self, process: Process, order: &str) -> Result<(), String> {
         let input = self.children.get_mut(&process).and_then(|(_, input)| input.as_mut());
         let input = input.ok_or_else(|| format!("{process} is not running"))?;
-        writeln!(input, "{order}").and_then(|()| input.flush()).map_err(|cause| format!("{process} is gone: {cause}"))
+        writeln!(input, "{order}")
+            .and_then(|()| input.flush())
+            .map_err(|cause| format!("{process} is gone: {cause}"))
     }
 
     /// Has both processes exchange messages `first..=last` through a mechanism.
@@ -99,7 +102,12 @@ impl Orchestrator {
 
     /// Collects events until `process` reports what `wanted` accepts, counting events that came before this call too
     /// only for a process that was just started.
-    pub fn wait_for(&mut self, process: Process, what: &str, wanted: fn(&What) -> bool) -> Result<(), String> {
+    pub fn wait_for(
+        &mut self,
+        process: Process,
+        what: &str,
+        wanted: fn(&What) -> bool,
+    ) -> Result<(), String> {
         loop {
             let event = self.next(&format!("{process} {what}"))?;
             if event.process == process && wanted(&event.what) {
@@ -138,7 +146,8 @@ impl Orchestrator {
 
     /// Kills a process with SIGKILL and waits until the kernel reports it gone.
     pub fn kill(&mut self, process: Process) -> Result<ExitStatus, String> {
-        let (child, _input) = self.children.get_mut(&process).ok_or_else(|| format!("{process} is not running"))?;
+        let (child, _input) =
+            self.children.get_mut(&process).ok_or_else(|| format!("{process} is not running"))?;
         let victim = child.id();
         let killed_at = monotonic_nanos();
         child.kill().map_err(|cause| format!("cannot kill {process}: {cause}"))?;
@@ -155,7 +164,8 @@ impl Orchestrator {
     pub fn finish(&mut self, process: Process) -> Result<ExitStatus, String> {
         self.tell(process, "finish")?;
         self.wait_for(process, "to close", |what| matches!(what, What::Closed))?;
-        let (child, input) = self.children.get_mut(&process).ok_or_else(|| format!("{process} is not running"))?;
+        let (child, input) =
+            self.children.get_mut(&process).ok_or_else(|| format!("{process} is not running"))?;
         drop(input.take());
         loop {
             match child.try_wait() {

@@ -23,7 +23,8 @@ impl Report {
     /// A line without a time.
     pub fn line(&self, text: &str) {
         // A report that nobody reads any more must not stop the demo.
-        let _ = if self.to_stderr { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") };
+        let _ =
+            if self.to_stderr { writeln!(io::stderr(), "{text}") } else { writeln!(io::stdout(), "{text}") };
     }
 
     /// A heading.
@@ -65,11 +66,16 @@ impl Report {
             What::Sent(message) => format!("--> {:<12}  {message}", message.through.to_string()),
             What::Received { message, latency_ns } => {
                 let took = show_nanos(*latency_ns);
-                format!("<-- {:<12}  {message}, intact, {took} after it was sent", message.through.to_string())
+                format!(
+                    "<-- {:<12}  {message}, intact, {took} after it was sent",
+                    message.through.to_string()
+                )
             }
             What::Failed { text } => format!("FAILED: {text}"),
             What::ExchangeDone => return,
-            What::Holding { free } => format!("holds the mutex and a loan ({free} chunks of the pool left free)"),
+            What::Holding { free } => {
+                format!("holds the mutex and a loan ({free} chunks of the pool left free)")
+            }
             What::Waiting => "waits for the mutex".to_owned(),
             What::Killed { victim } => format!("sends SIGKILL to pid {victim}"),
             What::Dead { after_ns } => format!("sees it dead, {} after the signal", show_nanos(*after_ns)),

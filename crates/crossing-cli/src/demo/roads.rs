@@ -68,7 +68,9 @@ impl Lane {
     }
 
     fn send(&self, bytes: &[u8]) -> Result<(), String> {
-        self.room.wait_timeout(PATIENCE).map_err(|_| "nobody takes the messages out of the segment".to_owned())?;
+        self.room
+            .wait_timeout(PATIENCE)
+            .map_err(|_| "nobody takes the messages out of the segment".to_owned())?;
         let len = (bytes.len() as u64).to_le_bytes();
         self.segment.write_bytes(self.base + Self::COUNT, &len).map_err(text)?;
         self.segment.write_bytes(self.base + Self::DATA, bytes).map_err(text)?;
@@ -306,4 +308,9 @@ impl Road for QueueRoad {
     fn max_len(&self) -> usize {
         self.out.max_len()
     }
+}
+
+/// Whether the owner of a run's segment is proven dead.
+pub fn is_stale(entry: &crossing::shm::registry::Entry) -> bool {
+    entry.state == crossing::shm::registry::State::Stale
 }

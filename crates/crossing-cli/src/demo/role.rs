@@ -69,13 +69,20 @@ fn hold(names: &Names) -> Result<(), String> {
     Err("nobody killed it".to_owned())
 }
 
-fn exchange_as(process: Process, names: &Names, with_queue: bool, orders: &Receiver<String>) -> Result<(), String> {
+fn exchange_as(
+    process: Process,
+    names: &Names,
+    with_queue: bool,
+    orders: &Receiver<String>,
+) -> Result<(), String> {
     let mut roads = Roads::open(process, names, with_queue)?;
     emit(process, monotonic_nanos(), What::Ready);
     loop {
         let order = match orders.recv_timeout(PATIENCE * 3) {
             Ok(order) => order,
-            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return Err("no orders came".to_owned()),
+            Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                return Err("no orders came".to_owned());
+            }
         };
         let words: Vec<&str> = order.split_whitespace().collect();
         match words[..] {
@@ -143,7 +150,10 @@ fn receive(
     let payload = payload::decode(&bytes)?;
     let through = road.through();
     if payload.seq != seq || payload.kind != kind {
-        return Err(format!("expected {kind:?} {seq} through {through}, got {:?} {}", payload.kind, payload.seq));
+        return Err(format!(
+            "expected {kind:?} {seq} through {through}, got {:?} {}",
+            payload.kind, payload.seq
+        ));
     }
     if answers.is_some_and(|sent| sent != payload.answers) {
         return Err(format!("pong {seq} through {through} answers another ping"));
