@@ -4,6 +4,7 @@
 //! other target compiling until it has a backend of its own. `cfg(target_os)` appears in `os/mod.rs` and nowhere else.
 
 pub mod crash;
+pub mod directory;
 pub mod copy;
 pub mod error;
 pub mod file;
