@@ -32,7 +32,7 @@ pub fn posix(name: &str, command: &SemaphoreCommand) -> Outcome {
     let open = || NamedSemaphore::open(name).map_err(|error| advise(error, &shown));
     match command {
         SemaphoreCommand::Create { value, .. } => {
-            drop(NamedSemaphore::create(name, *value, Access::Private)?)
+            NamedSemaphore::create(name, *value, Access::Private)?;
         }
         SemaphoreCommand::Post { count, .. } => {
             let semaphore = open()?;

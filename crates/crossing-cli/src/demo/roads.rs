@@ -6,7 +6,7 @@ use super::names::Names;
 use super::role::{PATIENCE, Road};
 use crossing::net::{Listener, Stream};
 use crossing::queue::{Queue, Receiver, Sender};
-use crossing::shm::{Pool, PoolCell, Segment};
+use crossing::shm::{Pool, Segment};
 use crossing::sync::{Acquired, Mutex, MutexCell, Semaphore, SemaphoreCell};
 use crossing::{Error, ErrorKind};
 use std::sync::Arc;
