@@ -39,4 +39,6 @@ pub use options::QueueOptions;
 pub use queue::{Capabilities, Queue, Receiver, Sender, Stats};
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod tests;

@@ -31,9 +31,13 @@ impl SystemV {
     pub(super) fn start(key: Key, options: &QueueOptions, how: How) -> Result<Self> {
         let queue = match how {
             How::Create => MessageQueue::create(key, options.access)?,
-            How::Open => MessageQueue::open(key)?,
+            How::Open => MessageQueue::open_for(key, options.direction)?,
             How::OpenOrCreate => MessageQueue::open_or_create(key, options.access)?,
         };
+        if how == How::OpenOrCreate && !queue.created() {
+            // What was found must be of use to this user; else the error would come with the first message only.
+            MessageQueue::open_for(key, options.direction)?;
+        }
         if let Err(error) = make_room(&queue, options) {
             if queue.created() {
                 let _ = queue.remove();

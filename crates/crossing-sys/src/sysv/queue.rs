@@ -2,7 +2,7 @@
 
 use super::Key;
 use crate::file::Access;
-use crate::mq::{RecvError, SendError};
+use crate::mq::{Direction, RecvError, SendError};
 use crate::{Error, ErrorKind, Result};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -77,12 +77,24 @@ impl MessageQueue {
         Ok(Self { id, key, max_message_len: crate::os::sysv::msg_max_len(), created: true })
     }
 
-    /// Finds the queue of `key`.
+    /// Finds the queue of `key`, whatever this user may do with it.
     ///
     /// # Errors
     /// [`ErrorKind::NotFound`].
     pub fn open(key: Key) -> Result<Self> {
-        let id = crate::os::sysv::msg_open(key)?;
+        Self::found(key, None)
+    }
+
+    /// Finds the queue of `key`, which this user may use in this direction.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::PermissionDenied`].
+    pub fn open_for(key: Key, direction: Direction) -> Result<Self> {
+        Self::found(key, Some(direction))
+    }
+
+    fn found(key: Key, direction: Option<Direction>) -> Result<Self> {
+        let id = crate::os::sysv::msg_open(key, direction)?;
         Ok(Self { id, key, max_message_len: crate::os::sysv::msg_max_len(), created: false })
     }
 

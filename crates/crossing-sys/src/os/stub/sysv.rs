@@ -1,7 +1,7 @@
 //! No System V objects here.
 
 use crate::file::Access;
-use crate::mq::{RecvError, SendError};
+use crate::mq::{Direction, RecvError, SendError};
 use crate::sysv::{Key, MemoryStat, Message, QueueStat, Select, SemaphoreStat, Undo};
 use crate::{Error, ErrorKind, Result};
 use std::io;
@@ -107,7 +107,7 @@ pub(crate) fn msg_create(key: Key, _: Access) -> Result<i32> {
     none(QUEUE, key)
 }
 
-pub(crate) fn msg_open(key: Key) -> Result<i32> {
+pub(crate) fn msg_open(key: Key, _: Option<Direction>) -> Result<i32> {
     none(QUEUE, key)
 }
 

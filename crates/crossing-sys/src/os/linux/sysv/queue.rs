@@ -4,7 +4,7 @@
 use super::super::mq::mode;
 use super::{column, common, gone, head, limit, limit_error, listing, open_error, pid, time, use_error};
 use crate::file::Access;
-use crate::mq::{RecvError, SendError};
+use crate::mq::{Direction, RecvError, SendError};
 use crate::sysv::{Key, Message, QueueStat, Select};
 use crate::{Error, ErrorKind, Result};
 use std::cell::RefCell;
@@ -58,9 +58,16 @@ pub(crate) fn msg_create(key: Key, access: Access) -> Result<i32> {
     })
 }
 
-pub(crate) fn msg_open(key: Key) -> Result<i32> {
+pub(crate) fn msg_open(key: Key, direction: Option<Direction>) -> Result<i32> {
+    // The kernel checks that the rights in the flags are there.
+    let flags = match direction {
+        None => 0,
+        Some(Direction::Both) => 0o600,
+        Some(Direction::Send) => 0o200,
+        Some(Direction::Receive) => 0o400,
+    };
     // SAFETY: no pointers are passed.
-    let id = unsafe { libc::msgget(key.0, 0) };
+    let id = unsafe { libc::msgget(key.0, flags) };
     if id >= 0 { Ok(id) } else { Err(open_error("open System V queue", key)) }
 }
 

@@ -30,17 +30,21 @@ pub(crate) fn sem_create(key: Key, count: usize, access: Access) -> Result<i32> 
     let part = |index: usize| limits.get(index).copied();
     Err(match cause.raw_os_error() {
         Some(libc::EINVAL) => {
-            let what = format!("{count} semaphores in a set asked for");
-            limit_error(OPERATION, key, "kernel.sem (first number)", part(0), what)
+            let what = format!(
+                "{count} semaphores in a set asked for, kernel.sem allows as many as its first number"
+            );
+            limit_error(OPERATION, key, "kernel.sem", part(0), what)
         }
         Some(libc::ENOSPC) => {
             let sets = listing("sem", OPERATION).map_or(0, |lines| lines.len() as u64);
             if part(3).is_some_and(|most| sets >= most) {
-                let what = format!("there are {sets} sets");
-                limit_error(OPERATION, key, "kernel.sem (fourth number)", part(3), what)
+                let what = format!("there are {sets} sets, as many as the fourth number of kernel.sem");
+                limit_error(OPERATION, key, "kernel.sem", part(3), what)
             } else {
-                let what = format!("{count} semaphores asked for; the limit counts those of all sets");
-                limit_error(OPERATION, key, "kernel.sem (second number)", part(1), what)
+                let what = format!(
+                    "{count} semaphores asked for; the second number of kernel.sem counts those of all sets"
+                );
+                limit_error(OPERATION, key, "kernel.sem", part(1), what)
             }
         }
         _ => Error::os(cause, OPERATION, key.to_string()),
