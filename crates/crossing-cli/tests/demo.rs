@@ -4,7 +4,7 @@ mod common;
 
 use common::{crossing, ok};
 use crossing_testkit::RuntimeDirGuard;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[test]
 fn the_demo_shows_everything_and_leaves_nothing() {
@@ -55,6 +55,12 @@ fn what_a_killed_demo_left_is_reclaimed_by_the_next() {
     while !killed.expect_line(Duration::from_secs(20)).contains("-->") {}
     killed.kill();
     drop(killed);
+    // Its children end when they see that it is gone; then nobody uses what it left.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !ok(&dir, &["ls", "--json"]).text().contains("\"state\":\"stale\"") {
+        assert!(Instant::now() < deadline, "the segment of a killed demo becomes stale");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     let text = ok(&dir, &["demo"]).text();
     assert!(text.contains("reclaimed"), "{text}");
     assert_eq!(ok(&dir, &["ls", "--json"]).text().trim(), "[]");

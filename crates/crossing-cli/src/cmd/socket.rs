@@ -66,7 +66,7 @@ fn send_frames(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outco
 }
 
 fn send_raw(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outcome {
-    let mut stream = patiently(deadline, || RawStream::connect_deadline(&args.endpoint, deadline))?;
+    let stream = patiently(deadline, || RawStream::connect_deadline(&args.endpoint, deadline))?;
     let mut buffer = vec![0; RAW_READ];
     for _ in 0..args.count {
         stream.write_all_deadline(data, deadline)?;
@@ -169,7 +169,7 @@ fn take_frames(tally: &mut Tally<'_>, mut stream: Stream, peer: Option<String>) 
 }
 
 /// With a reply, answers what one read returns; without one, takes everything the peer sends.
-fn take_raw(tally: &mut Tally<'_>, mut stream: RawStream, peer: Option<String>) -> Result<(), Failure> {
+fn take_raw(tally: &mut Tally<'_>, stream: RawStream, peer: Option<String>) -> Result<(), Failure> {
     let mut buffer = vec![0; RAW_READ];
     let mut message = Vec::new();
     let deadline = tally.deadline();

@@ -243,7 +243,7 @@ struct SocketRoad {
 
 impl SocketRoad {
     fn connect(names: &Names) -> Result<Self, String> {
-        let stream = Stream::options().connect_timeout(&names.socket(), PATIENCE).map_err(text)?;
+        let stream = Stream::options().connect_timeout(PATIENCE).connect(&names.socket()).map_err(text)?;
         Ok(Self { listener: None, stream: Some(stream) })
     }
 
