@@ -50,10 +50,14 @@ impl Key {
                 error
             }
         })?;
-        let key = (u32::from(project.to_le_bytes()[0]) << 24)
-            | ((device & 0xff) as u32) << 16
-            | (inode & 0xffff) as u32;
-        Ok(Self(key.cast_signed()))
+        Ok(Self::of_file(device, inode, project))
+    }
+
+    /// What glibc's ftok computes of the numbers of a file.
+    pub(super) fn of_file(device: u64, inode: u64, project: i32) -> Self {
+        let project = u32::from(project.to_le_bytes()[0]);
+        let key = project << 24 | ((device & 0xff) as u32) << 16 | (inode & 0xffff) as u32;
+        Self(key.cast_signed())
     }
 
     /// Reads `PATH,PROJ` (the project a number, or one character that is no digit) or a key (`0x` and hexadecimal

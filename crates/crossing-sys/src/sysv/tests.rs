@@ -85,6 +85,12 @@ fn keys_are_read_and_written() {
 }
 
 #[test]
+fn keys_take_8_bits_of_project_and_device_and_16_of_the_inode() {
+    assert_eq!(Key::of_file(0xABC_DE12, 0x7_3456, 0x141), Key(0x4112_3456));
+    assert_eq!(Key::of_file(0, 0, -1), Key(0xff00_0000_u32.cast_signed()));
+}
+
+#[test]
 fn a_missing_file_is_told_with_the_key_that_careless_programs_share() {
     let error = Key::from_path("/nonexistent/shmfile", 65).expect_err("no file");
     assert_eq!(error.kind(), ErrorKind::NotFound);
@@ -225,8 +231,11 @@ fn full_queues_wait_and_messages_that_never_fit_are_refused() {
     queue.try_send(&[1; 60], 1).expect("room");
     assert!(matches!(queue.try_send(&[1; 60], 1), Err(SendError::Full)));
     assert!(matches!(queue.send_deadline(&[1; 60], 1, soon(40)), Err(SendError::TimedOut)));
-    // Without the check this would wait for ever.
-    assert!(matches!(queue.send_deadline(&[1; 65], 1, None), Err(SendError::TooLarge { len: 65, max: 64 })));
+    // Without the check this would wait for ever if there were no deadline.
+    assert!(matches!(
+        queue.send_deadline(&[1; 65], 1, soon(5_000)),
+        Err(SendError::TooLarge { len: 65, max: 64 })
+    ));
     let long = vec![0; queue.max_message_len() + 1];
     assert!(matches!(queue.try_send(&long, 1), Err(SendError::TooLarge { .. })));
     let removed = std::thread::scope(|scope| {
