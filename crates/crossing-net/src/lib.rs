@@ -1,1 +1,42 @@
-//! crossing-wire.
+//! Sockets: endpoints, listeners, framed streams and raw byte streams over TCP and Unix sockets.
+//!
+//! The address is a string; the rest of a program does not change with it:
+//!
+//! ```
+//! use crossing_net::{Listener, Stream};
+//! use std::time::Duration;
+//!
+//! let listener = Listener::options().max_frame_len(1 << 20).bind("tcp:127.0.0.1:0")?;
+//! let mut client = Stream::options().connect_timeout(Duration::from_secs(5)).connect(listener.endpoint())?;
+//! let (mut server, peer) = listener.accept()?;
+//! client.send(b"hello")?;
+//! assert_eq!(server.recv()?, b"hello");
+//! assert!(peer.to_string().starts_with("127.0.0.1:"));
+//! # Ok::<(), crossing_net::Error>(())
+//! ```
+//!
+//! A [`Stream`] carries frames between programs that use Crossing (the layout is in `docs/format/frame.md`). A
+//! [`RawStream`] carries bytes to and from any program: `Stream::options().raw()`, [`Listener::accept_raw`].
+//!
+//! Each blocking call exists as itself, `try_`, `_timeout` and `_deadline`; the deadline of `None` is no end. Waiting
+//! is done by the kernel. A peer that is gone is an error, never a signal.
+
+#![forbid(unsafe_code)]
+
+mod endpoint;
+mod link;
+mod listener;
+mod raw;
+mod stream;
+
+pub use crossing_sys::file::Access;
+pub use crossing_sys::local::{Credentials, LocalName};
+pub use crossing_sys::{Error, ErrorKind, Result};
+pub use endpoint::{Endpoint, SysvAddress, ToEndpoint};
+pub use link::Peer;
+pub use listener::{Listener, ListenerOptions};
+pub use raw::{RawOptions, RawStream};
+pub use stream::{Stream, StreamOptions};
+
+#[cfg(test)]
+mod tests;

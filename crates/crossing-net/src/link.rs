@@ -1,0 +1,188 @@
+//! A connected socket of either mechanism, and who is at its other end.
+
+use crate::Endpoint;
+use crossing_sys::local::{self, Credentials, LocalStream, Ready, Wait};
+use crossing_sys::{Error, ErrorKind, Result};
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
+use std::time::Instant;
+
+/// Who connected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Peer {
+    /// Over TCP: the address.
+    Tcp(SocketAddr),
+    /// Over a local socket: what the kernel knows of the process.
+    Local(Credentials),
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Local(credentials) => credentials.fmt(f),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpStream),
+    Local(LocalStream),
+}
+
+/// A connection and the name to speak of it.
+#[derive(Debug)]
+pub(crate) struct Link {
+    socket: Socket,
+    name: String,
+}
+
+macro_rules! with_socket {
+    ($link:expr, $socket:ident => $call:expr) => {
+        match &$link.socket {
+            Socket::Tcp($socket) => $call,
+            Socket::Local($socket) => $call,
+        }
+    };
+}
+
+impl Link {
+    pub(crate) fn tcp(stream: TcpStream, name: String, nodelay: bool) -> Self {
+        // It fails only on a connection that is dead already, which the first use will tell.
+        let _ = stream.set_nodelay(nodelay);
+        Self { socket: Socket::Tcp(stream), name }
+    }
+
+    pub(crate) fn local(stream: LocalStream, name: String) -> Self {
+        Self { socket: Socket::Local(stream), name }
+    }
+
+    pub(crate) fn connect(endpoint: &Endpoint, wait: Wait, nodelay: bool) -> Result<Self> {
+        match endpoint {
+            Endpoint::Tcp { host, port } => {
+                Ok(Self::tcp(connect_tcp(endpoint, host, *port, wait)?, endpoint.to_string(), nodelay))
+            }
+            Endpoint::Unix(name) => Ok(Self::local(LocalStream::connect(name, wait)?, endpoint.to_string())),
+            _ => Err(unsupported("connect to", endpoint)),
+        }
+    }
+
+    pub(crate) fn peer(&self) -> io::Result<Peer> {
+        match &self.socket {
+            Socket::Tcp(stream) => stream.peer_addr().map(Peer::Tcp),
+            Socket::Local(stream) => stream.credentials().map(Peer::Local),
+        }
+    }
+
+    pub(crate) fn recv(&self, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
+        with_socket!(self, socket => local::recv(socket, buffer, wait))
+    }
+
+    pub(crate) fn send(&self, bytes: &[u8], wait: Wait) -> io::Result<usize> {
+        with_socket!(self, socket => local::send(socket, bytes, wait))
+    }
+
+    pub(crate) fn send_vectored(&self, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
+        with_socket!(self, socket => local::send_vectored(socket, parts, wait))
+    }
+
+    pub(crate) fn end_sending(&self) -> io::Result<()> {
+        with_socket!(self, socket => local::end_sending(socket))
+    }
+
+    pub(crate) fn wait_ready(&self, interest: Ready, deadline: Option<Instant>) -> io::Result<Ready> {
+        with_socket!(self, socket => local::wait_ready(socket, interest, deadline))
+    }
+
+    /// An error of the system on this connection.
+    pub(crate) fn error(&self, cause: io::Error, operation: &'static str) -> Error {
+        let given_up = cause.kind() == io::ErrorKind::TimedOut && cause.raw_os_error().is_some();
+        let error = Error::os(cause, operation, self.name.clone());
+        if given_up {
+            // Not the caller's time ran out: the system stopped trying to reach the peer.
+            return error
+                .kinded(ErrorKind::Disconnected)
+                .detail("the peer's machine does not answer any more");
+        }
+        error
+    }
+
+    pub(crate) fn fault(&self, kind: ErrorKind, operation: &'static str) -> Error {
+        Error::new(kind, operation, self.name.clone())
+    }
+}
+
+/// The wait that a deadline means.
+pub(crate) fn until(deadline: Option<Instant>) -> Wait {
+    deadline.map_or(Wait::Forever, Wait::Until)
+}
+
+pub(crate) fn unsupported(operation: &'static str, endpoint: &Endpoint) -> Error {
+    let fix = match endpoint {
+        Endpoint::Tls { .. } => "use tcp: or unix: (TLS is not built yet)",
+        Endpoint::Pipe(_) => "use unix: on this system",
+        Endpoint::MessageQueue(_) | Endpoint::Log(_) => "open it as a queue, or use tcp: or unix:",
+        Endpoint::Shm(_) | Endpoint::Posix(_) | Endpoint::Sysv(_) => {
+            "open it as a segment, or use tcp: or unix:"
+        }
+        _ => "use tcp: or unix:",
+    };
+    Error::new(ErrorKind::Unsupported, operation, endpoint.to_string())
+        .detail(format!("{}: is not carried by streams", endpoint.scheme()))
+        .fix(fix)
+}
+
+/// The addresses of a name. Waits for the system's resolver, which has no deadline.
+pub(crate) fn resolve(
+    operation: &'static str,
+    endpoint: &Endpoint,
+    host: &str,
+    port: u16,
+) -> Result<Vec<SocketAddr>> {
+    let failed = |error: Error| error.detail("the host name cannot be resolved").fix("check the host name");
+    match (host, port).to_socket_addrs() {
+        Ok(addresses) => {
+            let addresses: Vec<_> = addresses.collect();
+            let none = || failed(Error::new(ErrorKind::NotFound, operation, endpoint.to_string()));
+            if addresses.is_empty() { Err(none()) } else { Ok(addresses) }
+        }
+        Err(cause) => {
+            Err(failed(Error::os(cause, operation, endpoint.to_string()).kinded(ErrorKind::NotFound)))
+        }
+    }
+}
+
+fn connect_tcp(endpoint: &Endpoint, host: &str, port: u16, wait: Wait) -> Result<TcpStream> {
+    const OPERATION: &str = "connect to";
+    let mut last = io::Error::from(io::ErrorKind::TimedOut);
+    for address in resolve(OPERATION, endpoint, host, port)? {
+        let result = match wait {
+            Wait::Until(at) => match at.saturating_duration_since(Instant::now()) {
+                left if left.is_zero() => Err(io::ErrorKind::TimedOut.into()),
+                left => TcpStream::connect_timeout(&address, left),
+            },
+            _ => TcpStream::connect(address),
+        };
+        match result {
+            // A free port of this machine can be given to the connecting socket, which then meets itself.
+            Ok(stream) if stream.local_addr().ok() == stream.peer_addr().ok() => {
+                last = io::ErrorKind::ConnectionRefused.into();
+            }
+            Ok(stream) => return Ok(stream),
+            Err(cause) => last = cause,
+        }
+    }
+    let error = Error::os(last, OPERATION, endpoint.to_string());
+    Err(match error.kind() {
+        ErrorKind::ConnectionRefused => error
+            .detail("nobody listens at this port")
+            .fix("start the listener first, or check host and port (`ss -ltn` lists listeners)"),
+        ErrorKind::TimedOut => {
+            error.detail("the host did not answer in time").fix("check host, port and firewall")
+        }
+        _ => error,
+    })
+}

@@ -1,0 +1,224 @@
+//! Listening and accepting.
+
+use crate::link::{Link, Peer, resolve, unsupported, until};
+use crate::stream::Settings;
+use crate::{Access, Endpoint, RawStream, Stream, ToEndpoint};
+use crossing_sys::local::{self, DEFAULT_BACKLOG, LocalListener, Ready, Wait};
+use crossing_sys::{Error, ErrorKind, Result};
+use std::io;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+const BIND: &str = "listen on";
+const ACCEPT: &str = "accept a connection on";
+
+/// How to listen. Reusable.
+#[derive(Debug, Clone)]
+pub struct ListenerOptions {
+    settings: Settings,
+    access: Access,
+    backlog: u32,
+}
+
+impl Default for ListenerOptions {
+    fn default() -> Self {
+        Self { settings: Settings::default(), access: Access::Private, backlog: DEFAULT_BACKLOG }
+    }
+}
+
+impl ListenerOptions {
+    /// The longest frame that accepted streams receive, in bytes; 16 MiB unless set.
+    pub fn max_frame_len(&mut self, bytes: usize) -> &mut Self {
+        self.settings.max_frame_len = bytes;
+        self
+    }
+
+    /// How long an accepted peer may take to introduce itself; 10 s unless set.
+    pub fn handshake_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.settings.handshake_timeout = timeout;
+        self
+    }
+
+    /// Whether small messages leave at once over TCP instead of being gathered by the system; true unless set.
+    pub fn nodelay(&mut self, yes: bool) -> &mut Self {
+        self.settings.nodelay = yes;
+        self
+    }
+
+    /// Who may connect to a local socket; only this user unless set. TCP has no such check.
+    pub fn access(&mut self, access: Access) -> &mut Self {
+        self.access = access;
+        self
+    }
+
+    /// How many connections may wait to be accepted; 1024 unless set (the system may cap it: `net.core.somaxconn`).
+    pub fn backlog(&mut self, connections: u32) -> &mut Self {
+        self.backlog = connections;
+        self
+    }
+
+    /// Listens at `endpoint`. A stale Unix socket file is replaced, a live one never; a TCP port is reused at once
+    /// after its last listener closed.
+    ///
+    /// # Errors
+    /// [`ErrorKind::AddressInUse`], [`ErrorKind::NotFound`] (host name, directory), [`ErrorKind::PermissionDenied`],
+    /// [`ErrorKind::AlreadyExists`] (a file that is no socket), [`ErrorKind::Unsupported`] for endpoints that streams
+    /// do not carry, [`ErrorKind::ApiMisuse`] for text that is no endpoint.
+    pub fn bind<E: ToEndpoint + ?Sized>(&self, endpoint: &E) -> Result<Listener> {
+        let endpoint = endpoint.to_endpoint()?;
+        let (socket, endpoint) = match &endpoint {
+            Endpoint::Tcp { host, port } => {
+                let listener = bind_tcp(&endpoint, host, *port, self.backlog)?;
+                let port = listener.local_addr().map_or(*port, |address| address.port());
+                (Socket::Tcp(listener), Endpoint::Tcp { host: host.clone(), port })
+            }
+            Endpoint::Unix(name) => {
+                (Socket::Local(LocalListener::bind(name, self.access, self.backlog)?), endpoint)
+            }
+            _ => return Err(unsupported(BIND, &endpoint)),
+        };
+        Ok(Listener { socket, endpoint, settings: self.settings })
+    }
+}
+
+fn bind_tcp(endpoint: &Endpoint, host: &str, port: u16, backlog: u32) -> Result<TcpListener> {
+    let addresses = resolve(BIND, endpoint, host, port)?;
+    let failed = |cause: io::Error| {
+        let unavailable = cause.kind() == io::ErrorKind::AddrNotAvailable;
+        let error = Error::os(cause, BIND, endpoint.to_string());
+        match error.kind() {
+            ErrorKind::AddressInUse => error.detail("another socket has this port").fix(format!(
+                "stop the program that has it (`ss -ltnp 'sport = :{port}'`), or choose another port (0: any free one)"
+            )),
+            ErrorKind::PermissionDenied => error.fix("choose a port from 1024 on"),
+            _ if unavailable => error.fix("use an address of this machine, for example 127.0.0.1 or 0.0.0.0"),
+            _ => error,
+        }
+    };
+    let listener = TcpListener::bind(&addresses[..]).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    local::set_backlog(&listener, backlog).map_err(failed)?;
+    Ok(listener)
+}
+
+#[derive(Debug)]
+enum Socket {
+    Tcp(TcpListener),
+    Local(LocalListener),
+}
+
+/// Waits for connections. Dropping it stops that, and removes a Unix socket's file.
+#[derive(Debug)]
+pub struct Listener {
+    socket: Socket,
+    endpoint: Endpoint,
+    settings: Settings,
+}
+
+macro_rules! accepts {
+    ($stream:ident, $make:ident, $accept:ident, $try_accept:ident, $timeout:ident, $deadline:ident) => {
+        /// Takes the next connection, waiting for it without end.
+        ///
+        /// # Errors
+        /// Those of the system, such as too many open files.
+        pub fn $accept(&self) -> Result<($stream, Peer)> {
+            self.$deadline(None)
+        }
+
+        /// Takes the next connection if one waits already.
+        ///
+        /// # Errors
+        #[doc = concat!("As [`", stringify!($accept), "`](Self::", stringify!($accept), ").")]
+        pub fn $try_accept(&self) -> Result<Option<($stream, Peer)>> {
+            match self.accept_link(Wait::Never) {
+                Ok((link, peer)) => Ok(Some(($stream::$make(link, self.settings), peer))),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+                Err(error) => Err(error),
+            }
+        }
+
+        /// Takes the next connection, waiting at most `timeout`.
+        ///
+        /// # Errors
+        /// [`ErrorKind::TimedOut`], and those of the system.
+        pub fn $timeout(&self, timeout: Duration) -> Result<($stream, Peer)> {
+            self.$deadline(Instant::now().checked_add(timeout))
+        }
+
+        /// Takes the next connection, waiting until `deadline` (`None`: without end).
+        ///
+        /// # Errors
+        /// [`ErrorKind::TimedOut`], and those of the system.
+        pub fn $deadline(&self, deadline: impl Into<Option<Instant>>) -> Result<($stream, Peer)> {
+            let (link, peer) = self.accept_link(until(deadline.into()))?;
+            Ok(($stream::$make(link, self.settings), peer))
+        }
+    };
+}
+
+impl Listener {
+    /// Options, to be ended by [`bind`](ListenerOptions::bind).
+    #[must_use]
+    pub fn options() -> ListenerOptions {
+        ListenerOptions::default()
+    }
+
+    /// Listens with the usual options.
+    ///
+    /// # Errors
+    /// As [`ListenerOptions::bind`].
+    pub fn bind<E: ToEndpoint + ?Sized>(endpoint: &E) -> Result<Self> {
+        Self::options().bind(endpoint)
+    }
+
+    /// Where it listens; a port 0 has become the one that the system chose.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
+    accepts!(Stream, new, accept, try_accept, accept_timeout, accept_deadline);
+    accepts!(RawStream, new, accept_raw, try_accept_raw, accept_raw_timeout, accept_raw_deadline);
+
+    fn accept_link(&self, wait: Wait) -> Result<(Link, Peer)> {
+        let result = match &self.socket {
+            Socket::Tcp(listener) => self.accept_tcp(listener, wait),
+            Socket::Local(listener) => listener.accept(wait).map(|(stream, credentials)| {
+                let name = format!("{} ({credentials})", self.endpoint);
+                (Link::local(stream, name), Peer::Local(credentials))
+            }),
+        };
+        result.map_err(|cause| Error::os(cause, ACCEPT, self.endpoint.to_string()))
+    }
+
+    fn accept_tcp(&self, listener: &TcpListener, wait: Wait) -> io::Result<(Link, Peer)> {
+        loop {
+            match listener.accept() {
+                Ok((stream, address)) => {
+                    // Some systems hand the listener's mode on.
+                    stream.set_nonblocking(false)?;
+                    let name = format!("{} ({address})", self.endpoint);
+                    return Ok((Link::tcp(stream, name, self.settings.nodelay), Peer::Tcp(address)));
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                    let deadline = match wait {
+                        Wait::Never => return Err(cause),
+                        Wait::Until(at) => Some(at),
+                        Wait::Forever => None,
+                    };
+                    let interest = Ready { readable: true, writable: false };
+                    if !local::wait_ready(listener, interest, deadline)?.readable {
+                        return Err(io::ErrorKind::TimedOut.into());
+                    }
+                }
+                // The connection went away before it was taken.
+                Err(cause)
+                    if matches!(
+                        cause.kind(),
+                        io::ErrorKind::ConnectionAborted | io::ErrorKind::Interrupted
+                    ) => {}
+                Err(cause) => return Err(cause),
+            }
+        }
+    }
+}

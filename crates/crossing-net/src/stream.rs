@@ -1,0 +1,506 @@
+//! Framed streams: the engine of `crossing-wire` over a connection.
+//!
+//! Sending: a frame is *taken* when its first byte has gone to the system (or is next in line); what could not go yet
+//! stays in `out`, at most one frame, and goes first with the next call of any kind, so that an interrupted call never
+//! breaks the byte stream. Receiving: bytes are read into the decoder's buffer, and frames lent out of it.
+
+use crate::link::{Link, Peer, until};
+use crate::raw::RawOptions;
+use crate::{ErrorKind, Result, ToEndpoint};
+use crossing_sys::Error;
+use crossing_sys::local::{Ready, Wait};
+use crossing_wire::{DEFAULT_MAX_FRAME_LEN, DecodeError, Decoder, Encoder, Kind};
+use std::io::{self, IoSlice};
+use std::time::{Duration, Instant};
+
+const SEND: &str = "send to";
+const RECV: &str = "receive from";
+
+/// Up to this length a payload is copied behind its header; longer ones are sent from where they are.
+const COPIED_LEN: usize = 8 << 10;
+
+/// How long [`Stream::close`] waits for the peer to take the tail.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) max_frame_len: usize,
+    pub(crate) handshake_timeout: Duration,
+    pub(crate) nodelay: bool,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            max_frame_len: DEFAULT_MAX_FRAME_LEN,
+            handshake_timeout: Duration::from_secs(10),
+            nodelay: true,
+        }
+    }
+}
+
+/// How to connect. Reusable.
+#[derive(Debug, Clone, Default)]
+pub struct StreamOptions {
+    settings: Settings,
+    connect_timeout: Option<Duration>,
+}
+
+impl StreamOptions {
+    /// The longest frame to receive, in bytes; 16 MiB unless set.
+    pub fn max_frame_len(&mut self, bytes: usize) -> &mut Self {
+        self.settings.max_frame_len = bytes;
+        self
+    }
+
+    /// How long the peer may take to introduce itself; 10 s unless set.
+    pub fn handshake_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.settings.handshake_timeout = timeout;
+        self
+    }
+
+    /// Whether small messages leave at once over TCP instead of being gathered by the system; true unless set.
+    pub fn nodelay(&mut self, yes: bool) -> &mut Self {
+        self.settings.nodelay = yes;
+        self
+    }
+
+    /// How long connecting may take; as long as the system lets it unless set. The resolver of host names has its own
+    /// limits.
+    pub fn connect_timeout(&mut self, timeout: Duration) -> &mut Self {
+        self.connect_timeout = Some(timeout);
+        self
+    }
+
+    /// The same options for a connection that carries bare bytes, to and from any program.
+    #[must_use]
+    pub fn raw(&self) -> RawOptions {
+        RawOptions(self.clone())
+    }
+
+    /// Connects to `endpoint`. The peer's introduction is awaited by the first send or receive.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConnectionRefused`], [`ErrorKind::NotFound`] (socket file, host name), [`ErrorKind::TimedOut`],
+    /// [`ErrorKind::PermissionDenied`], [`ErrorKind::Unsupported`] for endpoints that streams do not carry,
+    /// [`ErrorKind::ApiMisuse`] for text that is no endpoint.
+    pub fn connect<E: ToEndpoint + ?Sized>(&self, endpoint: &E) -> Result<Stream> {
+        self.link(endpoint, None).map(|link| Stream::new(link, self.settings))
+    }
+
+    /// Connects to `endpoint` until `deadline` (`None`: as long as the connect timeout says).
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn connect_deadline<E: ToEndpoint + ?Sized>(
+        &self,
+        endpoint: &E,
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<Stream> {
+        self.link(endpoint, deadline.into()).map(|link| Stream::new(link, self.settings))
+    }
+
+    pub(crate) fn link<E: ToEndpoint + ?Sized>(
+        &self,
+        endpoint: &E,
+        deadline: Option<Instant>,
+    ) -> Result<Link> {
+        let mut wait = until(deadline);
+        if let Some(limit) = self.connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
+            wait = wait.no_later_than(limit);
+        }
+        Link::connect(&endpoint.to_endpoint()?, wait, self.settings.nodelay)
+    }
+}
+
+/// A connection that carries frames of any bytes, whole and in order. Dropping it cuts it; [`close`](Self::close) ends
+/// it.
+#[derive(Debug)]
+pub struct Stream {
+    link: Link,
+    encoder: Encoder,
+    decoder: Decoder,
+    /// Bytes of taken frames that did not go yet: those from `sent` on.
+    out: Vec<u8>,
+    sent: usize,
+    handshake_until: Option<Instant>,
+    send_ended: bool,
+}
+
+impl Stream {
+    pub(crate) fn new(link: Link, settings: Settings) -> Self {
+        let encoder = Encoder::new(settings.max_frame_len);
+        let mut stream = Self {
+            link,
+            out: encoder.preamble().to_vec(),
+            encoder,
+            decoder: Decoder::new(settings.max_frame_len),
+            sent: 0,
+            handshake_until: Instant::now().checked_add(settings.handshake_timeout),
+            send_ended: false,
+        };
+        // A new connection has room for the preamble; if it is dead already, the first use tells.
+        let _ = stream.flush_wait(Wait::Never);
+        stream
+    }
+
+    /// Options, to be ended by [`connect`](StreamOptions::connect).
+    #[must_use]
+    pub fn options() -> StreamOptions {
+        StreamOptions::default()
+    }
+
+    /// Connects with the usual options.
+    ///
+    /// # Errors
+    /// As [`StreamOptions::connect`].
+    pub fn connect<E: ToEndpoint + ?Sized>(endpoint: &E) -> Result<Self> {
+        Self::options().connect(endpoint)
+    }
+
+    /// Connects with the usual options until `deadline` (`None`: without end).
+    ///
+    /// # Errors
+    /// As [`StreamOptions::connect`].
+    pub fn connect_deadline<E: ToEndpoint + ?Sized>(
+        endpoint: &E,
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<Self> {
+        Self::options().connect_deadline(endpoint, deadline)
+    }
+
+    /// Who is at the other end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Disconnected`] when nobody is any more.
+    pub fn peer(&self) -> Result<Peer> {
+        self.link.peer().map_err(|cause| self.link.error(cause, "ask for the peer of"))
+    }
+
+    /// Whether the peer said that it sends nothing more: tells a planned end from a cut when receiving fails with
+    /// [`ErrorKind::Disconnected`].
+    #[must_use]
+    pub fn peer_ended(&self) -> bool {
+        self.decoder.ended()
+    }
+
+    /// Sends a frame, waiting for room without end. The first call also awaits the peer's introduction.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] when the peer does not accept frames of this length (nothing was sent, the stream goes
+    /// on), [`ErrorKind::Disconnected`], [`ErrorKind::Incompatible`] when the peer speaks another protocol or version,
+    /// [`ErrorKind::TimedOut`] when it does not introduce itself in time, [`ErrorKind::ApiMisuse`] after
+    /// [`end_sending`](Self::end_sending), and those of the system.
+    pub fn send(&mut self, frame: &[u8]) -> Result<()> {
+        self.send_deadline(frame, None)
+    }
+
+    /// Sends a frame if there is room for its beginning; `false` if there is none, and nothing was sent. The rest goes
+    /// with the following calls.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    #[must_use = "false means that nothing was sent"]
+    pub fn try_send(&mut self, frame: &[u8]) -> Result<bool> {
+        self.send_wait(frame, Wait::Never)
+    }
+
+    /// As [`send`](Self::send), waiting at most `timeout`. If the time runs out in the middle of the frame, it counts as
+    /// sent: the rest goes with the following calls.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`ErrorKind::TimedOut`]: nothing was sent.
+    pub fn send_timeout(&mut self, frame: &[u8], timeout: Duration) -> Result<()> {
+        self.send_deadline(frame, Instant::now().checked_add(timeout))
+    }
+
+    /// As [`send_timeout`](Self::send_timeout), waiting until `deadline` (`None`: without end).
+    ///
+    /// # Errors
+    /// As [`send_timeout`](Self::send_timeout).
+    pub fn send_deadline(&mut self, frame: &[u8], deadline: impl Into<Option<Instant>>) -> Result<()> {
+        match self.send_wait(frame, until(deadline.into()))? {
+            true => Ok(()),
+            false => Err(self.link.fault(ErrorKind::TimedOut, SEND).detail("the peer does not read")),
+        }
+    }
+
+    /// Passes on what [`try_send`](Self::try_send) or a timed send left, waiting until `deadline` (`None`: without end).
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`] when it could not all go, [`ErrorKind::Disconnected`], and those of the system.
+    pub fn flush_deadline(&mut self, deadline: impl Into<Option<Instant>>) -> Result<()> {
+        match self.flush_wait(until(deadline.into()))? {
+            true => Ok(()),
+            false => Err(self.link.fault(ErrorKind::TimedOut, SEND).detail("the peer does not read")),
+        }
+    }
+
+    /// Receives the next frame, waiting for it without end. It is lent until the next call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Disconnected`] when the peer ended ([`peer_ended`](Self::peer_ended)) or is gone,
+    /// [`ErrorKind::TooLarge`] when it announced a frame longer than this side accepts, [`ErrorKind::Incompatible`] when
+    /// it speaks another protocol or version, [`ErrorKind::Corrupt`] when it breaks the protocol,
+    /// [`ErrorKind::TimedOut`] when it does not introduce itself in time, and those of the system.
+    pub fn recv(&mut self) -> Result<&[u8]> {
+        self.recv_deadline(None)
+    }
+
+    /// Receives the next frame if it has arrived whole; `None` if not.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<Option<&[u8]>> {
+        self.recv_wait(Wait::Never)
+    }
+
+    /// As [`recv`](Self::recv), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and [`ErrorKind::TimedOut`]; a part that has arrived is kept.
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<&[u8]> {
+        self.recv_deadline(Instant::now().checked_add(timeout))
+    }
+
+    /// As [`recv`](Self::recv), waiting until `deadline` (`None`: without end).
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and [`ErrorKind::TimedOut`]; a part that has arrived is kept.
+    pub fn recv_deadline(&mut self, deadline: impl Into<Option<Instant>>) -> Result<&[u8]> {
+        if !self.fill_until_ready(until(deadline.into()))? {
+            return Err(self.link.fault(ErrorKind::TimedOut, RECV));
+        }
+        self.take()
+    }
+
+    /// Says that nothing more will be sent, and passes on what is left, waiting without end. Receiving goes on.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn end_sending(&mut self) -> Result<()> {
+        self.end_sending_wait(Wait::Forever)
+    }
+
+    /// Ends the connection so that the peer gets everything that was sent: ends sending, then takes and drops what the
+    /// peer still sends until it closes too, at most 2 s. A peer that stays open longer may lose nothing either, unless
+    /// it sends on.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`] when the peer does not even take what was sent, [`ErrorKind::Disconnected`] when it is
+    /// gone, and those of the system.
+    pub fn close(mut self) -> Result<()> {
+        let wait = Wait::at_most(CLOSE_PATIENCE);
+        self.end_sending_wait(wait)?;
+        let mut dropped = vec![0; COPIED_LEN];
+        while self.link.recv(&mut dropped, wait).is_ok_and(|len| len > 0) {}
+        Ok(())
+    }
+
+    fn end_sending_wait(&mut self, wait: Wait) -> Result<()> {
+        if self.send_ended {
+            return Ok(());
+        }
+        if !self.send_wait_kind(Kind::End, &[], wait)? || !self.flush_wait(wait)? {
+            return Err(self.link.fault(ErrorKind::TimedOut, SEND).detail("the peer does not read"));
+        }
+        self.send_ended = true;
+        self.link.end_sending().map_err(|cause| self.link.error(cause, "end sending to"))
+    }
+
+    fn send_wait(&mut self, frame: &[u8], wait: Wait) -> Result<bool> {
+        self.send_wait_kind(Kind::Data, frame, wait)
+    }
+
+    /// Takes a frame; `false` when the wait ended before its first byte went.
+    fn send_wait_kind(&mut self, kind: Kind, payload: &[u8], wait: Wait) -> Result<bool> {
+        if self.send_ended {
+            return Err(self.link.fault(ErrorKind::ApiMisuse, SEND).detail("sending was ended on this side"));
+        }
+        if !self.handshake(wait)? || !self.flush_wait(wait)? {
+            return Ok(false);
+        }
+        let header = self.encoder.header(kind, payload.len()).map_err(|_| {
+            let kind = ErrorKind::TooLarge { len: payload.len() as u64, max: self.encoder.limit() as u64 };
+            let error = self.link.fault(kind, SEND).detail("the peer accepts no longer frames");
+            error.fix("split the message, or raise max_frame_len on the receiving side")
+        })?;
+        if payload.len() <= COPIED_LEN {
+            self.out.extend_from_slice(&header);
+            self.out.extend_from_slice(payload);
+            self.flush_wait(wait)?;
+            if self.sent == 0 && !self.out.is_empty() {
+                self.out.clear();
+                return Ok(false);
+            }
+            return Ok(true);
+        }
+        let whole = header.len() + payload.len();
+        let mut sent = 0;
+        while sent < whole {
+            let result = match header.get(sent..) {
+                Some(head) => self.link.send_vectored(&[IoSlice::new(head), IoSlice::new(payload)], wait),
+                None => self.link.send(&payload[sent - header.len()..], wait),
+            };
+            match result {
+                Ok(len) => sent += len,
+                Err(cause) if is_waiting(&cause) && sent == 0 => return Ok(false),
+                Err(cause) if is_waiting(&cause) => {
+                    self.out.extend_from_slice(header.get(sent..).unwrap_or_default());
+                    self.out.extend_from_slice(&payload[sent.saturating_sub(header.len())..]);
+                    break;
+                }
+                Err(cause) => return Err(self.link.error(cause, SEND)),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Passes on `out`; `false` when the wait ended before all of it went.
+    fn flush_wait(&mut self, wait: Wait) -> Result<bool> {
+        while self.sent < self.out.len() {
+            match self.link.send(&self.out[self.sent..], wait) {
+                Ok(len) => self.sent += len,
+                Err(cause) if is_waiting(&cause) => return Ok(false),
+                Err(cause) => return Err(self.link.error(cause, SEND)),
+            }
+        }
+        self.out.clear();
+        self.sent = 0;
+        Ok(true)
+    }
+
+    /// Awaits the peer's preamble; `false` when the wait ended before.
+    fn handshake(&mut self, wait: Wait) -> Result<bool> {
+        loop {
+            match self.decoder.next_preamble() {
+                Ok(Some(peer)) => {
+                    self.encoder.set_limit(peer.max_frame_len as usize);
+                    return Ok(true);
+                }
+                Ok(None) => {}
+                Err(error) => return Err(protocol_error(&self.link, error)),
+            }
+            if !self.fill(wait)? {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn recv_wait(&mut self, wait: Wait) -> Result<Option<&[u8]>> {
+        if self.fill_until_ready(wait)? { self.take().map(Some) } else { Ok(None) }
+    }
+
+    /// Reads until the decoder has a frame or an error; `false` when the wait ended before.
+    fn fill_until_ready(&mut self, wait: Wait) -> Result<bool> {
+        while !self.decoder.is_ready() {
+            if self.decoder.ended() {
+                return Err(ended(&self.link));
+            }
+            if !self.fill(wait)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// Gives what the decoder has ready.
+    fn take(&mut self) -> Result<&[u8]> {
+        match self.decoder.next_frame() {
+            Ok(Some(frame)) if frame.kind == Kind::Data => Ok(frame.payload),
+            Ok(_) => Err(ended(&self.link)),
+            Err(error) => Err(protocol_error(&self.link, error)),
+        }
+    }
+
+    /// Reads once; `false` when the wait ended before anything came.
+    fn fill(&mut self, wait: Wait) -> Result<bool> {
+        // What a timed send left must go on, or both sides would wait for each other.
+        if !self.out.is_empty() && !self.flush_wait(Wait::Never)? && wait != Wait::Never {
+            return self.fill_while_flushing(wait);
+        }
+        self.read(wait)
+    }
+
+    fn fill_while_flushing(&mut self, wait: Wait) -> Result<bool> {
+        let deadline = match wait {
+            Wait::Until(at) => Some(at),
+            _ => None,
+        };
+        loop {
+            let pending = !self.flush_wait(Wait::Never)?;
+            if !pending {
+                return self.read(wait);
+            }
+            let interest = Ready { readable: true, writable: true };
+            let ready =
+                self.link.wait_ready(interest, deadline).map_err(|cause| self.link.error(cause, RECV))?;
+            if ready.readable {
+                return self.read(wait);
+            }
+            if !ready.writable {
+                return Ok(false);
+            }
+        }
+    }
+
+    fn read(&mut self, wait: Wait) -> Result<bool> {
+        let introduced = self.decoder.peer().is_some();
+        let limit = self.handshake_until.filter(|_| !introduced);
+        let wait = limit.map_or(wait, |limit| wait.no_later_than(limit));
+        match self.link.recv(self.decoder.space(), wait) {
+            Ok(0) => {
+                let error = self.link.fault(ErrorKind::Disconnected, RECV);
+                Err(match (introduced, self.decoder.buffered()) {
+                    (false, _) => error.detail("it closed before it introduced itself"),
+                    (true, 0) => error.detail("it closed without ending its stream"),
+                    (true, len) => error.detail(format!("{len} bytes of an unfinished frame came before")),
+                })
+            }
+            Ok(len) => {
+                self.decoder.advance(len);
+                // At once, so that the limit for it ends; an error stays in the decoder for who asks for a frame.
+                let _ = self.decoder.next_preamble();
+                Ok(true)
+            }
+            Err(cause) if is_waiting(&cause) => match limit {
+                Some(limit) if Instant::now() >= limit => Err(self
+                    .link
+                    .fault(ErrorKind::TimedOut, RECV)
+                    .detail("the peer did not introduce itself")
+                    .fix("exchange raw bytes with a peer that is not Crossing, or raise handshake_timeout")),
+                _ => Ok(false),
+            },
+            Err(cause) => Err(self.link.error(cause, RECV)),
+        }
+    }
+}
+
+/// Whether the wait ended, as opposed to an error of the system (ETIMEDOUT is one: the peer is unreachable).
+fn is_waiting(cause: &io::Error) -> bool {
+    cause.raw_os_error().is_none()
+        && matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
+}
+
+fn ended(link: &Link) -> Error {
+    link.fault(ErrorKind::Disconnected, RECV)
+        .detail("it ended its stream; everything that it sent was received")
+}
+
+fn protocol_error(link: &Link, error: DecodeError) -> Error {
+    let detail = error.to_string();
+    let made = |kind| link.fault(kind, RECV).detail(detail);
+    match error {
+        DecodeError::BadMagic { .. } => {
+            made(ErrorKind::Incompatible).fix("exchange raw bytes with a peer that is not Crossing")
+        }
+        DecodeError::VersionMismatch { .. } => {
+            made(ErrorKind::Incompatible).fix("run the same major version on both sides")
+        }
+        DecodeError::FrameTooLarge { len, max } => {
+            made(ErrorKind::TooLarge { len: len.into(), max: max.into() })
+                .fix("raise max_frame_len on this side")
+        }
+        _ => made(ErrorKind::Corrupt),
+    }
+}
