@@ -58,7 +58,7 @@ fn send_frames(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outco
         stream.send_deadline(data, deadline)?;
         if args.await_reply {
             let reply = stream.recv_deadline(deadline)?;
-            write_message(&reply, args.shape, true, None, None)?;
+            write_message(reply, args.shape, true, None, None)?;
         }
     }
     stream.close()?;
@@ -118,10 +118,10 @@ pub fn recv(args: &RecvArgs) -> Outcome {
     let deadline = tally.deadline();
     if args.raw {
         let stream = patiently(deadline, || RawStream::connect_deadline(&args.endpoint, deadline))?;
-        take_raw(&mut tally, stream, None)?;
+        take_raw(&mut tally, &stream, None)??;
     } else {
         let stream = patiently(deadline, || Stream::connect_deadline(&args.endpoint, deadline))?;
-        take_frames(&mut tally, stream, None)?;
+        take_frames(&mut tally, stream, None)??;
     }
     if tally.wants_more() && !args.follow {
         return Err(Failure::failed(format!(
@@ -139,54 +139,68 @@ fn serve(tally: &mut Tally<'_>) -> Outcome {
     let _ = writeln!(std::io::stderr(), "crossing: listening on {}", listener.endpoint());
     while tally.wants_more() {
         let deadline = tally.deadline();
-        let result = if tally.args.raw {
+        let taken = if tally.args.raw {
             let (stream, peer) = listener.accept_raw_deadline(deadline)?;
-            take_raw(tally, stream, Some(peer.to_string()))
+            take_raw(tally, &stream, Some(peer.to_string()))?
         } else {
             let (stream, peer) = listener.accept_deadline(deadline)?;
-            take_frames(tally, stream, Some(peer.to_string()))
+            take_frames(tally, stream, Some(peer.to_string()))?
         };
-        result?;
+        match taken {
+            // One bad peer does not end the service of the others.
+            Err(error) if tally.args.follow => drop(writeln!(std::io::stderr(), "crossing: {error}")),
+            taken => taken?,
+        }
     }
     Ok(Exit::Success)
 }
 
+/// What became of one connection: nothing to tell, or what its peer or the network did. Failures of this program are
+/// apart from it.
+type Taken = Result<Result<(), Error>, Failure>;
+
 /// Takes frames until the peer closes or enough have come.
-fn take_frames(tally: &mut Tally<'_>, mut stream: Stream, peer: Option<String>) -> Result<(), Failure> {
+fn take_frames(tally: &mut Tally<'_>, mut stream: Stream, peer: Option<String>) -> Taken {
     while tally.wants_more() {
         let deadline = tally.deadline();
-        let frame = match stream.recv_deadline(deadline) {
-            Ok(frame) => frame,
-            Err(error) if error.kind() == ErrorKind::Disconnected => return Ok(()),
-            Err(error) => return Err(error.into()),
+        let failed = match stream.recv_deadline(deadline) {
+            Ok(frame) => tally.print(frame, peer.clone()).map(|()| None)?,
+            Err(error) => Some(error),
         };
-        tally.print(&frame, peer.clone())?;
-        if let Some(reply) = &tally.args.reply {
-            stream.send_deadline(reply.as_encoded_bytes(), deadline)?;
+        if let Some(error) = failed {
+            let ended = error.kind() == ErrorKind::Disconnected && stream.peer_ended();
+            return Ok(if ended { Ok(()) } else { Err(error) });
+        }
+        if let Some(reply) = &tally.args.reply
+            && let Err(error) = stream.send_deadline(reply.as_encoded_bytes(), deadline)
+        {
+            return Ok(Err(error));
         }
     }
-    Ok(())
+    // All that was asked for is here; a peer that is gone already has taken what it wanted.
+    let _ = stream.close();
+    Ok(Ok(()))
 }
 
 /// With a reply, answers what one read returns; without one, takes everything the peer sends.
-fn take_raw(tally: &mut Tally<'_>, stream: RawStream, peer: Option<String>) -> Result<(), Failure> {
+fn take_raw(tally: &mut Tally<'_>, stream: &RawStream, peer: Option<String>) -> Taken {
     let mut buffer = vec![0; RAW_READ];
     let mut message = Vec::new();
     let deadline = tally.deadline();
     loop {
-        let len = stream.read_deadline(&mut buffer, deadline)?;
+        let len = match stream.read_deadline(&mut buffer, deadline) {
+            Ok(len) => len,
+            Err(error) => return Ok(Err(error)),
+        };
         message.extend_from_slice(&buffer[..len]);
         if len == 0 || tally.args.reply.is_some() {
             break;
         }
     }
     if message.is_empty() {
-        return Ok(());
+        return Ok(Ok(()));
     }
     tally.print(&message, peer)?;
-    if let Some(reply) = &tally.args.reply {
-        stream.write_all_deadline(reply.as_encoded_bytes(), deadline)?;
-        stream.shutdown_write()?;
-    }
-    Ok(())
+    let Some(reply) = &tally.args.reply else { return Ok(Ok(())) };
+    Ok(stream.write_all_deadline(reply.as_encoded_bytes(), deadline).and_then(|()| stream.shutdown_write()))
 }
