@@ -139,11 +139,20 @@ fn clear(path: &Path, address: &SocketAddrUnix) -> Result<()> {
         Ok(now) if identity(&now) == identity(&stat) => {}
         _ => return Ok(()),
     }
+    widen_window();
     match fs::unlink(path) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(cause) => {
             Err(place_error(cause, path).detail("a stale socket file is there and cannot be removed"))
         }
+    }
+}
+
+/// In the unit tests, time for others to come between two steps; each caller stays a different while.
+fn widen_window() {
+    if cfg!(test) {
+        let nanos = std::time::SystemTime::UNIX_EPOCH.elapsed().map_or(0, |since| since.subsec_nanos());
+        std::thread::sleep(Duration::from_micros(u64::from(nanos % 1000)));
     }
 }
 
@@ -200,6 +209,7 @@ impl Lock {
                     _ => error,
                 }
             })?;
+            widen_window();
             match fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => {
                     // Its last holder may have removed it before we got it.
