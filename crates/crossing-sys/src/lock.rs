@@ -65,6 +65,12 @@ impl LockFile {
     pub fn is_locked_elsewhere(&self, slot: u32) -> io::Result<bool> {
         crate::os::lock::is_locked_elsewhere(&self.0, slot)
     }
+
+    /// Whether `path` still names the file that this has open: it may have been removed, or replaced, meanwhile.
+    #[must_use]
+    pub fn is_at(&self, path: &std::path::Path) -> bool {
+        crate::directory::names(path, &self.0)
+    }
 }
 
 impl Drop for LockFile {

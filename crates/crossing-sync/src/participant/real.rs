@@ -52,6 +52,8 @@ pub struct Participant {
     table: NonNull<ParticipantTable>,
     locks: LockFile,
     space: WaitSpace,
+    /// How often the program had forked when this one joined.
+    born: u32,
     /// Keeps the table mapped. Dropped last: declared last.
     _keep: Arc<dyn Any + Send + Sync>,
 }
@@ -93,7 +95,7 @@ impl Participant {
                 std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             entry.joined.store(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
             crossing_sys::crash::point("participant.join.done");
-            return Ok(Arc::new(Self { id, table, locks, space, _keep: keep }));
+            return Ok(Arc::new(Self { id, table, locks, space, born: crossing_sys::fork::generation(), _keep: keep }));
         }
         Err(Error::new(ErrorKind::LimitReached, "join", "participant table")
             .detail(format!("{MAX_PARTICIPANTS} live participants"))
@@ -111,6 +113,12 @@ impl Participant {
     #[inline]
     pub fn id(&self) -> ParticipantId {
         self.id
+    }
+
+    /// Whether this process is a forked child of the one that joined: it is no participant, and must open for itself.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        crossing_sys::fork::generation() != self.born
     }
 
     /// Whether `id` is a living participant of the same table. Takes one system call, unless it is this one.

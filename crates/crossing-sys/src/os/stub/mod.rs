@@ -3,12 +3,11 @@
 pub(crate) mod directory;
 pub(crate) mod file;
 pub(crate) mod fork;
+pub(crate) mod local;
 pub(crate) mod lock;
-pub(crate) mod map;
+pub(crate) mod memory;
 pub(crate) mod mq;
 pub(crate) mod named_semaphore;
-pub(crate) mod local;
 pub(crate) mod process;
-pub(crate) mod shared_file;
 pub(crate) mod sysv;
 pub(crate) mod wait;

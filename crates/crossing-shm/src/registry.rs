@@ -1,0 +1,324 @@
+//! The registry of names: one directory per name, a lock to create and remove it under, locks that say who lives.
+//!
+//! # Protocol
+//! `ROOT/NAME/lock` is locked (slot 0) by whoever creates, opens or removes the name, for that moment. `ROOT/NAME/segment`
+//! is complete whenever it exists: it is made under a temporary name, locked by its owner ([`OWNER_SLOT`]), and then
+//! renamed. Removing takes the segment, then the lock file, then the directory; whoever waited for a lock file that was
+//! removed meanwhile sees that the path no longer names it, and starts again.
+//!
+//! # Death
+//! * creating: the temporary file stays, without a lock; the next one who holds the name's lock removes it.
+//! * owning or using: the kernel releases its slot. A segment that does not persist, whose owner slot and participant
+//!   slots are all free, is stale: the next `create` or `open` of the name, or `remove_stale`, removes it.
+//! * removing: the rest is removed by the next one.
+//!
+//! *Prove dead, then lock, then delete*: the proof is taken again under the name's lock, so nothing living is removed.
+
+use crate::header::SegmentHeader;
+use crate::name;
+use crossing_sync::participant::{MAX_PARTICIPANTS, ParticipantInfo};
+use crossing_sys::file::Access;
+use crossing_sys::lock::LockFile;
+use crossing_sys::memory::MemoryFile;
+use crossing_sys::{Error, ErrorKind, Result, crash, directory};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// Locked by the owner of a segment as long as it lives.
+pub(crate) const OWNER_SLOT: u32 = 1000;
+
+/// One name, as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Entry {
+    /// The name.
+    pub name: String,
+    /// Bytes for users.
+    pub size: u64,
+    /// What its creator said lies in it; 0 if nothing.
+    pub schema: u64,
+    /// Whether it stays when nobody uses it.
+    pub persist: bool,
+    /// Whether its owner lives.
+    pub owned: bool,
+    /// Whether it is what dead processes left, to be removed by the next user of the name.
+    pub stale: bool,
+    /// Its creator's process id, in the creator's PID namespace.
+    pub creator_pid: u32,
+    /// When it was created, in nanoseconds of the Unix epoch.
+    pub created: u64,
+    /// Who may open it.
+    pub access: Access,
+    /// Who uses it, and the dead whose places nobody has taken since.
+    pub participants: Vec<ParticipantInfo>,
+    /// The damage, if the header or the file is damaged; the other fields are then zero.
+    pub problem: Option<String>,
+    /// Where it lies.
+    pub path: PathBuf,
+}
+
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) directory: PathBuf,
+    pub(crate) segment: PathBuf,
+    lock: PathBuf,
+}
+
+impl Place {
+    pub(crate) fn new(root: &Path, name: &str) -> Result<Self> {
+        let directory = root.join(name::encode(name)?);
+        let (segment, lock) = (directory.join("segment"), directory.join("lock"));
+        Ok(Self { name: name.to_owned(), directory, segment, lock })
+    }
+
+    /// Locks the name. Without `create` a missing directory is `NotFound`.
+    pub(crate) fn lock(&self, create: Option<Access>, timeout: Duration) -> Result<NameLock<'_>> {
+        let deadline = Instant::now().checked_add(timeout);
+        loop {
+            if let Some(access) = create {
+                directory::make(&self.directory, access)?;
+            } else if !self.directory.is_dir() {
+                return Err(not_found(&self.name));
+            }
+            let handle = match directory::open_lock_file(&self.lock, create.unwrap_or_default()) {
+                Ok(handle) => handle,
+                // Removed between the two steps: again.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
+            let locks = LockFile::new(handle);
+            let locked = locks.lock_deadline(0, deadline);
+            if !locked.map_err(|cause| Error::os(cause, "lock name", &*self.name))? {
+                return Err(Error::new(ErrorKind::TimedOut, "lock name", &*self.name)
+                    .detail("another process is creating, opening or removing it")
+                    .fix("see `lsof` on its lock file; a stopped process (SIGSTOP) must be continued or killed"));
+            }
+            crash::point("registry.lock.held");
+            if locks.is_at(&self.lock) {
+                return Ok(NameLock { place: self, _locks: locks });
+            }
+        }
+    }
+}
+
+fn not_found(name: &str) -> Error {
+    Error::new(ErrorKind::NotFound, "open segment", name)
+        .fix(format!("create it first: `crossing shm create {name} --size 64K`, or open_or_create"))
+}
+
+/// The right to create, open or remove a name, until dropped.
+pub(crate) struct NameLock<'a> {
+    place: &'a Place,
+    _locks: LockFile,
+}
+
+impl NameLock<'_> {
+    /// Removes what creators left half-made.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        let error = |cause| Error::os(cause, "sweep", self.place.directory.display().to_string());
+        for entry in std::fs::read_dir(&self.place.directory).map_err(error)? {
+            let path = entry.map_err(error)?.path();
+            if path != self.place.segment && path != self.place.lock {
+                crash::point("registry.sweep.before");
+                remove_file(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the segment if it is stale; whether there is none now.
+    pub(crate) fn clear_if_stale(&self) -> Result<bool> {
+        match Witness::open(&self.place.segment) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) => Err(error),
+            Ok(witness) if witness.is_stale() => {
+                crash::point("registry.clear.before");
+                remove_file(&self.place.segment)?;
+                Ok(true)
+            }
+            Ok(_) => Ok(false),
+        }
+    }
+
+    /// Removes everything the name comprises.
+    pub(crate) fn remove_all(self) -> Result<()> {
+        crash::point("registry.remove.before");
+        remove_file(&self.place.segment)?;
+        crash::point("registry.remove.segment-gone");
+        self.sweep()?;
+        remove_file(&self.place.lock)?;
+        crash::point("registry.remove.lock-gone");
+        match std::fs::remove_dir(&self.place.directory) {
+            // Somebody who comes after the lock file went has made a new one: the directory is his.
+            Err(error)
+                if !matches!(
+                    error.kind(),
+                    std::io::ErrorKind::NotFound | std::io::ErrorKind::DirectoryNotEmpty
+                ) =>
+            {
+                Err(Error::os(error, "remove directory", self.place.directory.display().to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn remove_file(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::os(error, "remove file", path.display().to_string()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A segment's file seen from outside: who lives is asked of the kernel, what it is of its header.
+pub(crate) struct Witness {
+    header: Result<SegmentHeader>,
+    locks: LockFile,
+    participants: Vec<ParticipantInfo>,
+}
+
+impl Witness {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = MemoryFile::open(path, true)?;
+        let (header, participants) = crate::segment::look(&file, &path.display().to_string());
+        let locks = LockFile::new(file.into_handle());
+        let mut witness = Self { header, locks, participants };
+        for participant in &mut witness.participants {
+            participant.alive = witness.locks.is_locked_elsewhere(participant.slot as u32).unwrap_or(true);
+        }
+        Ok(witness)
+    }
+
+    fn owned(&self) -> bool {
+        self.locks.is_locked_elsewhere(OWNER_SLOT).unwrap_or(true)
+    }
+
+    fn in_use(&self) -> bool {
+        (0..MAX_PARTICIPANTS as u32).any(|slot| self.locks.is_locked_elsewhere(slot).unwrap_or(true))
+    }
+
+    /// Nobody living owns or uses it, and it was not meant to stay. A damaged one without users is stale too.
+    pub(crate) fn is_stale(&self) -> bool {
+        let persists = self.header.as_ref().is_ok_and(SegmentHeader::persist);
+        !persists && !self.owned() && !self.in_use()
+    }
+
+    fn entry(self, name: String, path: PathBuf) -> Entry {
+        let (stale, owned) = (self.is_stale(), self.owned());
+        let access = directory::access_of(&path).unwrap_or_default();
+        let participants = self.participants;
+        let (header, problem) = match self.header {
+            Ok(header) => (Some(header), None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        let figure = |pick: fn(&SegmentHeader) -> u64| header.as_ref().map_or(0, pick);
+        Entry {
+            name,
+            size: figure(|header| header.payload_len),
+            schema: figure(|header| header.schema),
+            persist: header.as_ref().is_some_and(SegmentHeader::persist),
+            owned,
+            stale,
+            creator_pid: header.as_ref().map_or(0, |header| header.creator_pid),
+            created: figure(|header| header.created),
+            access,
+            participants,
+            problem,
+            path,
+        }
+    }
+}
+
+/// Every name of this user, sorted. Needs nobody's cooperation and disturbs nobody.
+///
+/// # Errors
+/// The operating system's; `PermissionDenied` if the runtime directory is not this user's own.
+pub fn list() -> Result<Vec<Entry>> {
+    let root = directory::runtime_root()?;
+    let error = |cause| Error::os(cause, "list names", root.display().to_string());
+    let mut entries = Vec::new();
+    for item in std::fs::read_dir(&root).map_err(error)? {
+        let item = item.map_err(error)?;
+        let Some(name) = item.file_name().to_str().and_then(name::decode) else { continue };
+        match inspect(&name) {
+            Ok(entry) => entries.push(entry),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    entries.sort_by(|one, other| one.name.cmp(&other.name));
+    Ok(entries)
+}
+
+/// What can be seen of `name` from outside.
+///
+/// # Errors
+/// `NotFound`; the operating system's.
+pub fn inspect(name: &str) -> Result<Entry> {
+    let place = Place::new(&directory::runtime_root()?, name)?;
+    match Witness::open(&place.segment) {
+        Ok(witness) => Ok(witness.entry(name.to_owned(), place.segment)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(not_found(name)),
+        Err(error) => Err(error),
+    }
+}
+
+/// How long `remove` waits for others who are busy with the name.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Removes `name`: a segment that persists or is stale. Processes that have it open keep their memory.
+///
+/// # Errors
+/// `NotFound`; `Busy` while its owner or a user of it lives.
+pub fn remove(name: &str) -> Result<()> {
+    let place = Place::new(&directory::runtime_root()?, name)?;
+    let lock = place.lock(None, PATIENCE)?;
+    match Witness::open(&place.segment) {
+        Ok(witness) if witness.owned() || witness.in_use() => {
+            let pids: Vec<String> = witness
+                .participants
+                .iter()
+                .filter(|user| user.alive)
+                .map(|user| user.pid.to_string())
+                .collect();
+            Err(Error::new(ErrorKind::Busy, "remove segment", name)
+                .detail(format!("living processes use it: {}", pids.join(", ")))
+                .fix("end them first"))
+        }
+        Ok(_) => lock.remove_all(),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            lock.remove_all()?;
+            Err(not_found(name))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes everything that dead processes of this user left; the names that went.
+///
+/// # Errors
+/// The operating system's.
+pub fn remove_stale() -> Result<Vec<String>> {
+    let root = directory::runtime_root()?;
+    let error = |cause| Error::os(cause, "list names", root.display().to_string());
+    let mut removed = Vec::new();
+    for item in std::fs::read_dir(&root).map_err(error)? {
+        let Some(name) = item.map_err(error)?.file_name().to_str().and_then(name::decode) else { continue };
+        let place = Place::new(&root, &name)?;
+        let lock = match place.lock(None, PATIENCE) {
+            Ok(lock) => lock,
+            // Gone meanwhile, or somebody living is busy with it.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::TimedOut) => continue,
+            Err(error) => return Err(error),
+        };
+        lock.sweep()?;
+        if lock.clear_if_stale()? {
+            lock.remove_all()?;
+            removed.push(name);
+        }
+    }
+    removed.sort();
+    Ok(removed)
+}
