@@ -32,6 +32,7 @@ pub use decode::{DecodeError, Decoder, Frame};
 pub use encode::{EncodeError, Encoder};
 pub use preamble::{MAGIC, PREAMBLE_LEN, Preamble, VERSION_MAJOR, VERSION_MINOR};
 
+// FORMAT: frame.md Frame size=8
 /// Bytes before the payload of each frame.
 pub const FRAME_HEADER_LEN: usize = 8;
 

@@ -11,6 +11,7 @@ pub const VERSION_MAJOR: u16 = 1;
 /// Minor version of the protocol: a lower one is understood by a higher one.
 pub const VERSION_MINOR: u16 = 0;
 
+// FORMAT: frame.md Preamble size=24
 /// Length of the preamble in bytes.
 pub const PREAMBLE_LEN: usize = 24;
 
