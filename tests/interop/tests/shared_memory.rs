@@ -21,7 +21,7 @@ fn cpp_writes_system_v_and_crossing_reads() {
 fn crossing_writes_system_v_and_cpp_reads() {
     let place = Place::new();
     let _end = AtEnd::run(place.cpp("shm_reader", &["remove"]));
-    place.crossing(&["shm", "create", SYSV, "--size", "1024", "--mode", "666"]).run().success();
+    place.crossing(&["shm", "create", SYSV, "--size", "1024"]).run().success();
     place.crossing(&["shm", "write", SYSV, "Hello from Crossing"]).run().success();
     let read = place.cpp("shm_reader", &[]).run().success();
     assert_eq!(read.text(), "Data read from memory: Hello from Crossing\n");
