@@ -35,6 +35,17 @@ pub mod queue {
 /// System V and POSIX objects, for exchanging data with programs that know nothing of Crossing.
 pub mod foreign {
     pub use crossing_sys::{named_semaphore, sysv};
+
+    /// Removes the name of a POSIX shared memory object; processes that have it mapped keep their memory.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::ErrorKind::NotFound), [`PermissionDenied`](crate::ErrorKind::PermissionDenied).
+    ///
+    /// # Platform-specific behavior
+    /// Unix: shm_unlink(3). Elsewhere: [`Unsupported`](crate::ErrorKind::Unsupported).
+    pub fn remove_posix_memory(name: &str) -> crate::Result<()> {
+        crossing_sys::memory::MemoryFile::unlink_posix(name)
+    }
 }
 
 /// Clocks and life of processes.

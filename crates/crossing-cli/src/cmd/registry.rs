@@ -6,10 +6,10 @@ use crate::args::{InspectArgs, LsArgs, RmArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{table, write_bytes, write_json, write_line};
 use crossing::Bytes;
+use crossing::foreign::remove_posix_memory;
 use crossing::foreign::sysv::{Key, SharedMemory};
 use crossing::queue::Queue;
-use crossing::shm::PosixSegment;
-use crossing::shm::registry::{self, Entry, State};
+use crossing::shm::registry::{self, Entry};
 use serde::Serialize;
 
 #[derive(Serialize)]
@@ -17,17 +17,22 @@ struct EntryJson {
     name: String,
     size: u64,
     state: &'static str,
-    owner_pid: Option<u32>,
+    creator_pid: Option<u32>,
     participants: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     mode: Option<String>,
 }
 
-fn state_word(state: State) -> &'static str {
-    match state {
-        State::Live => "live",
-        State::Stale => "stale",
-        State::Kept => "kept",
+/// Whether somebody living uses it, dead processes left it, or it was made to stay.
+fn state_word(entry: &Entry) -> &'static str {
+    if entry.problem.is_some() {
+        "damaged"
+    } else if entry.stale {
+        "stale"
+    } else if entry.owned || entry.participants.iter().any(|user| user.alive) {
+        "live"
+    } else {
+        "kept"
     }
 }
 
@@ -36,9 +41,9 @@ impl From<&Entry> for EntryJson {
         Self {
             name: entry.name.clone(),
             size: entry.size,
-            state: state_word(entry.state),
-            owner_pid: entry.owner_pid,
-            participants: entry.participants,
+            state: state_word(entry),
+            creator_pid: Some(entry.creator_pid).filter(|pid| *pid != 0),
+            participants: entry.participants.iter().filter(|user| user.alive).count(),
             mode: None,
         }
     }
@@ -56,11 +61,11 @@ pub fn ls(args: &LsArgs) -> Outcome {
         write_json(&entries)?;
         return Ok(Exit::Success);
     }
-    let mut rows = vec![["NAME", "SIZE", "STATE", "OWNER", "USERS"].map(str::to_owned).to_vec()];
+    let mut rows = vec![["NAME", "SIZE", "STATE", "CREATOR", "USERS"].map(str::to_owned).to_vec()];
     for entry in entries {
-        let owner = entry.owner_pid.map_or("-".to_owned(), |pid| pid.to_string());
+        let creator = entry.creator_pid.map_or("-".to_owned(), |pid| pid.to_string());
         let size = Bytes(entry.size).to_string();
-        rows.push(vec![entry.name, size, entry.state.to_owned(), owner, entry.participants.to_string()]);
+        rows.push(vec![entry.name, size, entry.state.to_owned(), creator, entry.participants.to_string()]);
     }
     write_bytes(table(&rows).as_bytes())?;
     Ok(Exit::Success)
@@ -76,19 +81,19 @@ pub fn inspect(args: &InspectArgs) -> Outcome {
                 name: args.name.clone(),
                 size: stat.size,
                 state: if stat.attaches > 0 { "attached" } else { "not attached" },
-                owner_pid: Some(stat.creator_pid).filter(|pid| *pid != 0),
+                creator_pid: Some(stat.creator_pid).filter(|pid| *pid != 0),
                 participants: usize::try_from(stat.attaches).unwrap_or(usize::MAX),
                 mode: Some(format!("{:04o}", stat.mode)),
             }
         }
         ObjectName::Posix(_) => {
-            let size = target::open(&args.name, true)?.len();
+            let size = target::open(&args.name, true)?.len() as u64;
             // The system does not say who uses a POSIX segment.
             EntryJson {
                 name: args.name.clone(),
                 size,
                 state: "exists",
-                owner_pid: None,
+                creator_pid: None,
                 participants: 0,
                 mode: None,
             }
@@ -99,11 +104,11 @@ pub fn inspect(args: &InspectArgs) -> Outcome {
         write_json(&entry)?;
         return Ok(Exit::Success);
     }
-    let pid = entry.owner_pid.map_or("none known".to_owned(), |pid| pid.to_string());
+    let pid = entry.creator_pid.map_or("none known".to_owned(), |pid| pid.to_string());
     write_line(&format!("name    {}", entry.name))?;
     write_line(&format!("size    {} ({} bytes)", Bytes(entry.size), entry.size))?;
     write_line(&format!("state   {}", entry.state))?;
-    write_line(&format!("owner   {pid}"))?;
+    write_line(&format!("creator {pid}"))?;
     write_line(&format!("users   {}", entry.participants))?;
     if let Some(mode) = entry.mode {
         write_line(&format!("mode    {mode}"))?;
@@ -126,7 +131,7 @@ pub fn rm(args: &RmArgs) -> Outcome {
     let name = args.name.as_deref().ok_or_else(|| Failure::usage("give a name, or --stale"))?;
     match ObjectName::parse(name)? {
         ObjectName::Native(name) => registry::remove(&name)?,
-        ObjectName::Posix(name) => PosixSegment::unlink(&name)?,
+        ObjectName::Posix(name) => remove_posix_memory(&name)?,
         ObjectName::SystemV(key) => SharedMemory::open(Key::parse(&key)?)?.remove()?,
         ObjectName::Queue(endpoint) => Queue::unlink(&endpoint)?,
     }

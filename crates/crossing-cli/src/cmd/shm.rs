@@ -1,10 +1,11 @@
 //! `crossing shm create | write | read`.
 
-use super::target::{self, Target};
+use super::target;
 use crate::args::{AccessArg, ShmCreateArgs, ShmReadArgs, ShmWriteArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{DataJson, data_or_stdin, hex_dump, write_bytes, write_json, write_line};
 use crossing::Access;
+use crossing::shm::Segment;
 use std::time::Duration;
 
 /// Bytes that are read at a time.
@@ -48,9 +49,14 @@ pub fn write(args: &ShmWriteArgs) -> Outcome {
     if args.cstr {
         data.push(0);
     }
-    check_range(&args.name, "write", args.offset, data.len() as u64, target.len())?;
-    target.write(args.offset, &data)?;
+    check_range(&args.name, "write", args.offset, data.len() as u64, target.len() as u64)?;
+    target.write_bytes(place(args.offset), &data)?;
     Ok(Exit::Success)
+}
+
+/// An offset that is too large for this machine passes every end.
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
 fn check_range(name: &str, what: &str, offset: u64, len: u64, size: u64) -> Result<(), Failure> {
@@ -67,7 +73,7 @@ fn check_range(name: &str, what: &str, offset: u64, len: u64, size: u64) -> Resu
 /// `crossing shm read`.
 pub fn read(args: &ShmReadArgs) -> Outcome {
     let target = target::open(&args.name, true)?;
-    let size = target.len();
+    let size = target.len() as u64;
     if args.cstr {
         check_range(&args.name, "read", args.offset, 1, size)?;
         let text = read_to_zero(&target, args.offset)?;
@@ -99,20 +105,21 @@ pub fn read(args: &ShmReadArgs) -> Outcome {
     Ok(Exit::Success)
 }
 
-fn read_all(target: &Target, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
+fn read_all(target: &Segment, offset: u64, len: u64) -> Result<Vec<u8>, Failure> {
     let len =
         usize::try_from(len).map_err(|_| Failure::failed("more bytes than this machine can address"))?;
     let mut bytes = vec![0; len];
-    target.read(offset, &mut bytes)?;
+    target.read_bytes(place(offset), &mut bytes)?;
     Ok(bytes)
 }
 
 /// The bytes up to the first zero, or to the end if there is none.
-fn read_to_zero(target: &Target, offset: u64) -> Result<Vec<u8>, Failure> {
+fn read_to_zero(target: &Segment, offset: u64) -> Result<Vec<u8>, Failure> {
+    let size = target.len() as u64;
     let mut text = Vec::new();
     let mut at = offset;
-    while at < target.len() {
-        let piece = read_all(target, at, (target.len() - at).min(4096))?;
+    while at < size {
+        let piece = read_all(target, at, (size - at).min(4096))?;
         if let Some(end) = piece.iter().position(|byte| *byte == 0) {
             text.extend_from_slice(&piece[..end]);
             break;

@@ -71,7 +71,7 @@ pub fn reclaim_leftovers() -> Vec<String> {
     for entry in entries {
         let Some(run) = entry.name.strip_prefix(PREFIX) else { continue };
         let Ok(names) = Names::of(run) else { continue };
-        if !super::roads::is_stale(&entry) {
+        if !entry.stale {
             continue;
         }
         // What is not there was never made by that run, or removed by it.

@@ -309,8 +309,3 @@ impl Road for QueueRoad {
         self.out.max_len()
     }
 }
-
-/// Whether the owner of a run's segment is proven dead.
-pub fn is_stale(entry: &crossing::shm::registry::Entry) -> bool {
-    entry.state == crossing::shm::registry::State::Stale
-}
