@@ -62,7 +62,7 @@ fn step(event: &Event, start_ns: u64, killed_at: Option<u64>) -> Option<Step> {
         }
         What::Received { message, latency_ns } => {
             let (from, to) = (column_of(message.through), column_of_process(event.process)?);
-            let label = format!("{} {} after {}", message.kind, message.seq, show_nanos(*latency_ns));
+            let label = format!("{} {} +{}", message.kind, message.seq, show_nanos(*latency_ns));
             Some(Step::Arrow { at, from, to, label })
         }
         What::Failed { text } => note(0, 4, format!("{} FAILED: {text}", event.process)),

@@ -88,7 +88,7 @@ fn mermaid_form_is_the_same_story() {
     assert_eq!(lines[0], "sequenceDiagram");
     assert_eq!(lines[1], "participant Process1");
     assert_eq!(lines[6], "Process1->>SharedMemory: ping 1 64 B");
-    assert_eq!(lines[7], "SharedMemory->>Process2: ping 1 after 1.50 us");
+    assert_eq!(lines[7], "SharedMemory->>Process2: ping 1 +1.50 us");
     assert!(lines[10].starts_with("Note over SharedMemory,Process2: Process3 (pid 42)"));
     let odd = [Step::Note { at: 0, first: 0, last: 1, text: "a;b#c\nd".into() }];
     assert!(mermaid(&odd).ends_with("a b c d\n"));

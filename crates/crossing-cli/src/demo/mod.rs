@@ -126,6 +126,8 @@ fn perform(names: &Names, report: Report) -> (Vec<Event>, Vec<Check>) {
     drop(demo);
     drop(stage);
     checks.extend(names::leftovers(names));
+    // Only after a failure is there a file to remove: who listens removes it.
+    let _ = std::fs::remove_file(names.socket_path());
     (events, checks)
 }
 

@@ -2,7 +2,7 @@
 
 use super::event::{Event, Message, Process, What};
 use crate::units::show_nanos;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, Write};
 
 /// Where the report goes, and what it still holds back.
@@ -10,7 +10,8 @@ pub struct Report {
     to_stderr: bool,
     start_ns: u64,
     sent: HashSet<Message>,
-    early: HashMap<Message, Event>,
+    /// What each process said from a receipt on whose send was not reported yet.
+    early: HashMap<Process, VecDeque<Event>>,
     killed_at: u64,
 }
 
@@ -38,25 +39,28 @@ impl Report {
         self.line(&format!("             {process:<9} started, pid {pid}"));
     }
 
-    /// An event; a receipt is held back until its send was reported, as the two come through different pipes.
+    /// An event. A receipt, and what its process says after it, is held back until the send was reported: the two come
+    /// through different pipes.
     pub fn event(&mut self, event: &Event) {
-        match &event.what {
-            What::Sent(message) => {
-                self.show(event);
-                self.sent.insert(*message);
-                if let Some(receipt) = self.early.remove(message) {
-                    self.show(&receipt);
-                }
+        self.early.entry(event.process).or_default().push_back(event.clone());
+        while let Some(event) = self.next_in_order() {
+            match &event.what {
+                What::Sent(message) => drop(self.sent.insert(*message)),
+                What::Killed { .. } => self.killed_at = event.at_ns,
+                _ => {}
             }
-            What::Received { message, .. } if !self.sent.contains(message) => {
-                self.early.insert(*message, event.clone());
-            }
-            What::Killed { .. } => {
-                self.killed_at = event.at_ns;
-                self.show(event);
-            }
-            _ => self.show(event),
+            self.show(&event);
         }
+    }
+
+    fn next_in_order(&mut self) -> Option<Event> {
+        let sent = &self.sent;
+        let shown = |event: &Event| match &event.what {
+            What::Received { message, .. } => sent.contains(message),
+            _ => true,
+        };
+        let queue = self.early.values_mut().find(|queue| queue.front().is_some_and(shown))?;
+        queue.pop_front()
     }
 
     fn show(&self, event: &Event) {
