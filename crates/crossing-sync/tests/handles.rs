@@ -52,8 +52,10 @@ impl Ground {
     }
 
     fn attach<C: SharedCell>(&self, me: &Arc<Participant>) -> C::Handle {
-        // SAFETY: 4096 bytes after the table there is room for any cell, aligned to 64; only this type is put there.
-        unsafe { C::attach(me.clone(), self.table().byte_add(4096).cast()) }
+        // SAFETY: within the memory, which is 16 KiB long.
+        let cell = unsafe { self.table().byte_add(4096) };
+        // SAFETY: after the table there is room for any cell, aligned to 64; only this type is put there.
+        unsafe { C::attach(me.clone(), cell.cast()) }
     }
 }
 

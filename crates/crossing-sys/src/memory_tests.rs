@@ -9,10 +9,10 @@ fn anonymous_memory_is_allocated_sealed_and_shared() {
     let (one, other) =
         (file.map(8192, MapOptions::default()).unwrap(), file.map(8192, MapOptions::default()).unwrap());
     // SAFETY: both mappings are 8192 bytes long and writable.
-    unsafe { crate::copy::to_shared(b"hello", one.as_ptr().add(100)) };
+    unsafe { crate::copy::to_shared(b"hello", one.as_ptr().wrapping_add(100)) };
     let mut seen = [0; 5];
     // SAFETY: as above.
-    unsafe { crate::copy::from_shared(other.as_ptr().add(100), &mut seen) };
+    unsafe { crate::copy::from_shared(other.as_ptr().wrapping_add(100), &mut seen) };
     assert_eq!(&seen, b"hello");
     let again = MemoryFile::received(file.reopen(false).unwrap()).unwrap();
     assert!(again.allocate(1 << 20, "memory-test").is_err(), "a seal forbids growing");
