@@ -169,9 +169,9 @@ impl Orchestrator {
     pub fn finish(&mut self, process: Process) -> Result<ExitStatus, String> {
         self.tell(process, "finish")?;
         self.wait_for(process, "to close", |what| matches!(what, What::Closed))?;
-        let (child, input) =
+        // Its standard input stays open until it has ended: the end of it would mean that this process died.
+        let (child, _input) =
             self.children.get_mut(&process).ok_or_else(|| format!("{process} is not running"))?;
-        drop(input.take());
         loop {
             match child.try_wait() {
                 Ok(Some(status)) => break Ok(status),
