@@ -199,10 +199,11 @@ impl Witness {
         (0..MAX_PARTICIPANTS as u32).any(|slot| self.locks.is_locked_elsewhere(slot).unwrap_or(true))
     }
 
-    /// Nobody living owns or uses it, and it was not meant to stay. A damaged one without users is stale too.
+    /// Nobody living owns or uses it, and it says that it was not meant to stay. A header that cannot be read says nothing:
+    /// it may be of a newer build, or the damage of something kept, so only [`remove`] by name takes it.
     pub(crate) fn is_stale(&self) -> bool {
-        let persists = self.header.as_ref().is_ok_and(SegmentHeader::persist);
-        !persists && !self.owned() && !self.in_use()
+        let leaves = self.header.as_ref().is_ok_and(|header| !header.persist());
+        leaves && !self.owned() && !self.in_use()
     }
 
     fn entry(self, name: String, path: PathBuf) -> Entry {
@@ -244,8 +245,8 @@ pub fn list() -> Result<Vec<Entry>> {
         let Some(name) = item.file_name().to_str().and_then(name::decode) else { continue };
         match inspect(&name) {
             Ok(entry) => entries.push(entry),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+            // Gone meanwhile, of another user, or no file of ours: one odd entry does not hide the others.
+            Err(_) => {}
         }
     }
     entries.sort_by(|one, other| one.name.cmp(&other.name));
@@ -309,13 +310,12 @@ pub fn remove_stale() -> Result<Vec<String>> {
         let place = Place::new(&root, &name)?;
         let lock = match place.lock(None, PATIENCE) {
             Ok(lock) => lock,
-            // Gone meanwhile, or somebody living is busy with it.
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::TimedOut) => continue,
-            Err(error) => return Err(error),
+            // Gone meanwhile, somebody living is busy with it, or it is of another user.
+            Err(_) => continue,
         };
-        lock.sweep()?;
-        if lock.clear_if_stale()? {
-            lock.remove_all()?;
+        // One entry that cannot be judged or removed does not keep the others.
+        let stale = lock.sweep().and_then(|()| lock.clear_if_stale()).unwrap_or(false);
+        if stale && lock.remove_all().is_ok() {
             removed.push(name);
         }
     }

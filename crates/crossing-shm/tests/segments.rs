@@ -1,0 +1,186 @@
+//! What a damaged, foreign or abandoned segment may and may not do, with real processes that are killed.
+
+use crossing_shm::{Access, Segment, registry};
+use crossing_sync::MutexCell;
+use crossing_sys::ErrorKind;
+use crossing_sys::local::{LocalStream, Wait};
+use crossing_testkit::{Child, role, unique_name};
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// A segment that stays, and the path of its file.
+fn kept(name: &str) -> PathBuf {
+    drop(Segment::options().size(5000).persist(true).create(name).unwrap());
+    registry::inspect(name).unwrap().path
+}
+
+fn file_of(name: &str, path: PathBuf) -> PathBuf {
+    let file = if path.is_dir() { path.join("segment") } else { path };
+    assert!(file.is_file(), "{name}: {}", file.display());
+    file
+}
+
+fn refused(name: &str, what: &str) {
+    for read_only in [false, true] {
+        let error = Segment::options().read_only(read_only).open(name).unwrap_err();
+        let kind = error.kind();
+        assert!(
+            matches!(kind, ErrorKind::Corrupt | ErrorKind::Incompatible),
+            "{what}, read_only {read_only}: {error}"
+        );
+    }
+    let error = Segment::options().size(5000).open_or_create(name).unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Incompatible), "{what}: {error}");
+    let error = Segment::options().size(5000).create(name).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{what}: {error}");
+}
+
+#[test]
+fn a_scribbled_header_is_an_error_and_nothing_kept_is_removed() {
+    let name = unique_name("scribble");
+    let path = file_of(&name, kept(&name));
+    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    for at in 0..88_u64 {
+        let mut old = [0];
+        file.read_exact_at(&mut old, at).unwrap();
+        file.write_all_at(&[old[0] ^ 0x81], at).unwrap();
+        refused(&name, &format!("byte {at}"));
+        assert!(registry::inspect(&name).unwrap().problem.is_some(), "byte {at}");
+        assert!(!registry::inspect(&name).unwrap().stale, "byte {at}: it may be of a newer build");
+        file.write_all_at(&old, at).unwrap();
+    }
+    drop(Segment::options().size(5000).open(&name).unwrap());
+    registry::remove(&name).unwrap();
+}
+
+#[test]
+fn a_truncated_file_is_an_error_and_can_be_removed_by_name() {
+    let name = unique_name("truncate");
+    let path = file_of(&name, kept(&name));
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    for len in [13191, 13193, 1 << 20, 8193, 8192, 8191, 4096, 100, 87, 1, 0] {
+        file.set_len(len).unwrap();
+        refused(&name, &format!("{len} bytes"));
+    }
+    registry::remove(&name).unwrap();
+    assert_eq!(registry::inspect(&name).unwrap_err().kind(), ErrorKind::NotFound);
+}
+
+#[test]
+#[ignore = "a child process"]
+fn role_owner() {
+    let Some(role) = role("role_owner") else { return };
+    let segment = Segment::options().size(16 << 10).create(&role.argument("name")).unwrap();
+    let pool = segment.create_pool(4096, 4, 256).unwrap();
+    let _loans = (pool.loan(1).unwrap(), pool.loan(1).unwrap());
+    let mutex = segment.attach::<MutexCell<u64>>(0).unwrap();
+    let _guard = mutex.lock();
+    role.say("ready");
+    role.pause();
+}
+
+fn owner(name: &str) -> Child {
+    let mut owner = Child::role("role_owner").argument("name", name).spawn();
+    owner.expect("ready");
+    owner
+}
+
+#[test]
+fn what_a_killed_owner_left_is_stale_and_reclaimed() {
+    for again in ["open", "create", "open_or_create", "remove_stale"] {
+        let name = unique_name("killed");
+        let mut owner = owner(&name);
+        let entry = registry::inspect(&name).unwrap();
+        assert!(entry.owned && !entry.stale, "{entry:?}");
+        assert_eq!(registry::remove(&name).unwrap_err().kind(), ErrorKind::Busy);
+        owner.kill();
+        assert!(registry::inspect(&name).unwrap().stale);
+        match again {
+            "open" => assert_eq!(Segment::options().open(&name).unwrap_err().kind(), ErrorKind::NotFound),
+            "create" => assert!(Segment::options().size(64).create(&name).unwrap().created()),
+            "open_or_create" => assert!(Segment::options().size(64).open_or_create(&name).unwrap().created()),
+            // Another test's run of it may have come first.
+            _ => drop(registry::remove_stale().unwrap()),
+        }
+        assert_eq!(registry::inspect(&name).unwrap_err().kind(), ErrorKind::NotFound, "after {again}");
+    }
+}
+
+#[test]
+fn survivors_of_a_killed_owner_keep_memory_lock_and_loans() {
+    let name = unique_name("survivor");
+    let mut owner = owner(&name);
+    let segment = Segment::options().open(&name).unwrap();
+    let pool = segment.open_pool(4096).unwrap();
+    assert_eq!((pool.stats().loaned, pool.reclaim()), (2, 0), "the living keep their loans");
+    owner.kill();
+    assert!(!registry::inspect(&name).unwrap().stale, "somebody uses it");
+    assert_eq!((pool.reclaim(), pool.stats().free), (2, 4));
+    let mutex = segment.attach::<MutexCell<u64>>(0).unwrap();
+    assert!(mutex.lock_timeout(Duration::from_secs(5)).unwrap().is_recovered());
+    drop((mutex, pool, segment));
+    assert_eq!(registry::inspect(&name).unwrap_err().kind(), ErrorKind::NotFound, "the last one cleans up");
+}
+
+#[test]
+fn handles_pass_over_a_socket_and_unsealed_ones_are_refused() {
+    let segment = Segment::options().size(4096).anonymous("passed").unwrap();
+    segment.write_bytes(9, b"hello").unwrap();
+    let (here, there) = LocalStream::pair().unwrap();
+    let limit = Wait::at_most(Duration::from_secs(5));
+    here.send_with_handles(b"x", &[segment.handle().unwrap()], limit).unwrap();
+    let mut byte = [0];
+    let mut handles = Vec::new();
+    there.recv_with_handles(&mut byte, &mut handles, 1, limit).unwrap();
+    let received = Segment::options().from_handle(handles.pop().unwrap()).unwrap();
+    let mut bytes = [0; 5];
+    received.read_bytes(9, &mut bytes).unwrap();
+    assert_eq!(&bytes, b"hello");
+    let bare = rustix::fs::memfd_create("bare", rustix::fs::MemfdFlags::ALLOW_SEALING).unwrap();
+    rustix::fs::ftruncate(&bare, 1 << 20).unwrap();
+    assert!(Segment::options().from_handle(bare.into()).is_err(), "its sender could cut it short");
+    let (end, _other) = rustix::pipe::pipe().unwrap();
+    assert!(Segment::options().from_handle(end.into()).is_err(), "a pipe is no memory");
+}
+
+#[test]
+fn files_are_private_unless_asked_otherwise() {
+    let name = unique_name("private");
+    let segment = Segment::options().size(64).create(&name).unwrap();
+    let path = file_of(&name, registry::inspect(&name).unwrap().path);
+    assert_eq!(registry::inspect(&name).unwrap().access, Access::Private);
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    drop(segment);
+}
+
+#[test]
+fn a_link_in_the_place_of_a_segment_is_not_followed() {
+    let name = unique_name("link");
+    let path = file_of(&name, kept(&name));
+    let target = std::env::temp_dir().join(unique_name("crossing-link"));
+    std::fs::copy(&path, &target).unwrap();
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink(&target, &path).unwrap();
+    assert!(Segment::options().read_only(true).open(&name).is_err());
+    assert!(
+        registry::list().is_ok() && registry::remove_stale().is_ok(),
+        "one odd entry does not hide the others"
+    );
+    assert!(target.is_file(), "and nothing is removed through it");
+    std::fs::remove_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::remove_file(target).unwrap();
+}
+
+#[test]
+fn posix_objects_are_bare_bytes() {
+    let name = format!("/{}", unique_name("crossing-shm"));
+    let made = Segment::options().size(100).create_posix(&name).unwrap();
+    assert_eq!(Segment::options().size(1).create_posix(&name).unwrap_err().kind(), ErrorKind::AlreadyExists);
+    made.write_bytes(0, b"bare").unwrap();
+    assert_eq!(&std::fs::read(format!("/dev/shm{name}")).unwrap()[..4], b"bare");
+    assert!(made.attach::<MutexCell<u64>>(0).is_err(), "nobody knows who uses it");
+    let _ = std::fs::remove_file(format!("/dev/shm{name}"));
+}
