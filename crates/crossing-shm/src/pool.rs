@@ -125,6 +125,11 @@ impl Pool {
         let (len, number) = (chunk_len as u64, count as u64);
         let head = PoolCell { magic: MAGIC, chunk_len: len, count: number, reserved: [0; 5] };
         let pool = Self::of(region, offset, &head)?;
+        // Making it anew would free the chunks that are on loan from the one that is there.
+        if Self::open(region, offset).is_ok() {
+            return Err(Error::new(ErrorKind::AlreadyExists, "create pool", format!("offset {offset}"))
+                .fix("open it"));
+        }
         for index in 0..count {
             pool.word(index).store(0, Ordering::Relaxed);
         }

@@ -247,10 +247,10 @@ impl Region {
         Ok(unsafe { C::attach(participant, place) })
     }
 
-    /// Lays a pool of `count` chunks of `chunk_len` bytes at `offset`. Whatever was there is gone.
+    /// Lays a pool of `count` chunks of `chunk_len` bytes at `offset`. What was there is gone, unless it was a pool.
     ///
     /// # Errors
-    /// As [`attach`](Self::attach).
+    /// `AlreadyExists` if a pool is there; else as [`attach`](Self::attach).
     pub fn create_pool(&self, offset: usize, count: usize, chunk_len: usize) -> Result<Pool> {
         Pool::create(self, offset, count, chunk_len)
     }

@@ -243,10 +243,9 @@ pub fn list() -> Result<Vec<Entry>> {
     for item in std::fs::read_dir(&root).map_err(error)? {
         let item = item.map_err(error)?;
         let Some(name) = item.file_name().to_str().and_then(name::decode) else { continue };
-        match inspect(&name) {
-            Ok(entry) => entries.push(entry),
-            // Gone meanwhile, of another user, or no file of ours: one odd entry does not hide the others.
-            Err(_) => {}
+        // If not: gone meanwhile, of another user, or no file of ours. One odd entry does not hide the others.
+        if let Ok(entry) = inspect(&name) {
+            entries.push(entry);
         }
     }
     entries.sort_by(|one, other| one.name.cmp(&other.name));

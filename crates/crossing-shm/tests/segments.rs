@@ -184,3 +184,35 @@ fn posix_objects_are_bare_bytes() {
     assert!(made.attach::<MutexCell<u64>>(0).is_err(), "nobody knows who uses it");
     let _ = std::fs::remove_file(format!("/dev/shm{name}"));
 }
+
+#[test]
+fn a_pool_whose_words_and_head_are_scribbled_lends_nothing_outside() {
+    let segment = Segment::options().size(8192).anonymous("hostile").unwrap();
+    let pool = segment.create_pool(0, 4, 256).unwrap();
+    let again = segment.create_pool(0, 4, 256).map(drop).unwrap_err();
+    assert_eq!(again.kind(), ErrorKind::AlreadyExists, "it would free what is on loan");
+    for pattern in [0x00_u8, 0x01, 0x55, 0x81, 0xaa, 0xff] {
+        // The head and the words of the chunks are all that a peer can lie with.
+        segment.write_bytes(0, &[pattern; 64 + 4 * 8]).unwrap();
+        let _ = (pool.stats(), pool.reclaim(), pool.reclaim_left());
+        if let Ok(mut loan) = pool.loan(256) {
+            loan.fill(pattern);
+        }
+        for offset in [0, 1, 64, 128, 8191, 8192, u64::MAX] {
+            drop(pool.take(offset, 256));
+        }
+        assert!(segment.open_pool(0).is_err(), "{pattern:#x}");
+    }
+    let head = |chunk_len: u64, count: u64| {
+        segment.write_bytes(0, b"CROSPOOL").unwrap();
+        segment.write_bytes(8, &chunk_len.to_le_bytes()).unwrap();
+        segment.write_bytes(16, &count.to_le_bytes()).unwrap();
+        segment.open_pool(0).map(drop)
+    };
+    for (chunk_len, count) in
+        [(0, 4), (256, 0), (256, 1000), (u64::MAX, 4), (256, u64::MAX), (u64::MAX - 62, 1)]
+    {
+        assert!(head(chunk_len, count).is_err(), "{count} chunks of {chunk_len}");
+    }
+    head(256, 4).unwrap();
+}
