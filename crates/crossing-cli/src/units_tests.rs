@@ -1,0 +1,32 @@
+use super::*;
+
+#[test]
+fn sizes_are_powers_of_1024() {
+    for (text, bytes) in
+        [("4096", 4096), ("64K", 65536), ("64k", 65536), ("1MiB", 1 << 20), ("2GB", 2 << 30), ("0x10", 16)]
+    {
+        assert_eq!(parse_size(text), Ok(bytes), "{text}");
+    }
+    for text in ["", "K", "-1", "1X", "1.5K", "99999999999999999999", "99999999T", "0x"] {
+        assert!(parse_size(text).is_err(), "{text} must be refused");
+    }
+}
+
+#[test]
+fn durations_take_their_unit() {
+    for (text, millis) in [("500ms", 500), ("2s", 2000), ("2", 2000), ("1.5s", 1500), ("1m", 60_000)] {
+        assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+    }
+    for text in ["", "ms", "-1s", "1y", "1e400s", "..s"] {
+        assert!(parse_duration(text).is_err(), "{text} must be refused");
+    }
+}
+
+#[test]
+fn times_show_three_figures() {
+    for (nanos, text) in
+        [(870, "870 ns"), (12_345, "12.3 us"), (4_560_000, "4.56 ms"), (1_200_000_000, "1.20 s")]
+    {
+        assert_eq!(show_nanos(nanos), text);
+    }
+}
