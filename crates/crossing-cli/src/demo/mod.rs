@@ -14,6 +14,7 @@ use crate::args::{DemoArgs, DiagramFormat, RoleArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{write_bytes, write_json};
 use check::{Carried, Check};
+use crossing::ErrorKind;
 use crossing::process::monotonic_nanos;
 use event::{Event, Process, Through};
 use names::Names;
@@ -57,8 +58,10 @@ pub fn run(args: &DemoArgs) -> Outcome {
     } else if quiet {
         write_bytes(diagram::mermaid(&steps).as_bytes())?;
     } else {
-        let drawing = diagram::draw(&steps, terminal_width());
-        write_bytes(format!("\nWhat was really sent:\n\n{drawing}\n").as_bytes())?;
+        if !steps.is_empty() {
+            let drawing = diagram::draw(&steps, terminal_width());
+            write_bytes(format!("\nWhat was really sent:\n\n{drawing}\n").as_bytes())?;
+        }
         write_bytes(verdict(&checks, total_ns).as_bytes())?;
     }
     if ok {
@@ -105,7 +108,9 @@ fn perform(names: &Names, report: Report) -> (Vec<Event>, Vec<Check>) {
             return (Vec::new(), vec![Check::new("the demo's segment and queues were created", false, text)]);
         }
     };
-    let queue_problem = stage.queue_problem().map(str::to_owned);
+    let queue_problem = stage.queue_problem().map(ToString::to_string);
+    // A system without such queues is no failure; queues that could not be made are.
+    let excused = stage.queue_problem().is_some_and(|error| error.kind() == ErrorKind::Unsupported);
     let mut demo = Orchestrator::new(names.run(), queue_problem.is_some(), report);
     let mut checks = Vec::new();
     if let Err(text) = phases(&mut demo, queue_problem.as_deref(), &mut checks) {
@@ -117,7 +122,7 @@ fn perform(names: &Names, report: Report) -> (Vec<Event>, Vec<Check>) {
     match &queue_problem {
         None => expected.push((Through::MessageQueue, 2 * ROUNDS as usize)),
         Some(text) => {
-            checks.push(Check::new("message queue left out: this machine has none", true, text.clone()))
+            checks.push(Check::new("message queues work, or this system has none", excused, text.clone()))
         }
     }
     let events = std::mem::take(&mut demo.events);

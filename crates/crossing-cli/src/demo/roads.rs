@@ -4,11 +4,11 @@
 use super::event::{Process, Through};
 use super::names::Names;
 use super::role::{PATIENCE, Road};
+use crossing::Error;
 use crossing::net::{Listener, Stream};
 use crossing::queue::{Queue, Receiver, Sender};
 use crossing::shm::{Pool, Segment};
 use crossing::sync::{Acquired, Mutex, MutexCell, Semaphore, SemaphoreCell};
-use crossing::{Error, ErrorKind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,7 +95,7 @@ impl Lane {
 /// What the parent makes before any child starts; dropping it removes everything.
 pub struct Stage {
     _queues: Option<(Queue, Queue)>,
-    queue_problem: Option<String>,
+    queue_problem: Option<Error>,
     // Dropped last: it is the record by which the next run finds the queues.
     _segment: Arc<Segment>,
 }
@@ -118,15 +118,14 @@ impl Stage {
         let queues = create(&names.queue_there()).and_then(|there| Ok((there, create(&names.queue_back())?)));
         let (queues, queue_problem) = match queues {
             Ok(queues) => (Some(queues), None),
-            Err(error) if error.kind() == ErrorKind::Unsupported => (None, Some(error.to_string())),
-            Err(error) => return Err(error.to_string()),
+            Err(error) => (None, Some(error)),
         };
         Ok(Self { _queues: queues, queue_problem, _segment: segment })
     }
 
     /// Why there are no queues.
-    pub fn queue_problem(&self) -> Option<&str> {
-        self.queue_problem.as_deref()
+    pub fn queue_problem(&self) -> Option<&Error> {
+        self.queue_problem.as_ref()
     }
 }
 
