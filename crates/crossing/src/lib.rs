@@ -8,6 +8,17 @@
 //! | [`queue`] | message queues: those of the kernel |
 //! | [`foreign`] | what programs that know nothing of Crossing use: System V and POSIX objects |
 //! | [`process`] | clocks and life of processes |
+//!
+//! ```
+//! use crossing::shm::Segment;
+//! use crossing::sync::MutexCell;
+//!
+//! let name = format!("doc-facade-{}", std::process::id());
+//! let segment = Segment::options().size(64 << 10).create(&name)?;
+//! let counter = segment.attach::<MutexCell<u64>>(0)?; // any process that opens the segment attaches the same
+//! *counter.lock().into_guard() += 1;
+//! # Ok::<(), crossing::Error>(())
+//! ```
 #![forbid(unsafe_code)]
 
 pub use crossing_sys::{Bytes, Error, ErrorKind, Result};
