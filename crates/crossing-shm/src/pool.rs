@@ -28,7 +28,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"CROSPOOL");
@@ -111,6 +111,9 @@ pub struct Pool {
     chunk_len: usize,
     stride: usize,
     count: usize,
+    /// Which chunks this mapping has on loan, by our own books: a peer who scribbles over the words cannot make two loans
+    /// of one chunk here.
+    here: Arc<[AtomicBool]>,
 }
 
 impl Pool {
@@ -124,22 +127,22 @@ impl Pool {
     pub(crate) fn create(region: &Region, offset: usize, count: usize, chunk_len: usize) -> Result<Self> {
         let (len, number) = (chunk_len as u64, count as u64);
         let head = PoolCell { magic: MAGIC, chunk_len: len, count: number, reserved: [0; 5] };
-        let pool = Self::of(region, offset, &head)?;
         // Making it anew would free the chunks that are on loan from the one that is there.
         if Self::open(region, offset).is_ok() {
             return Err(Error::new(ErrorKind::AlreadyExists, "create pool", format!("offset {offset}"))
                 .fix("open it"));
         }
+        let pool = Self::of(region, offset, &head)?;
         for index in 0..count {
             pool.word(index).store(0, Ordering::Relaxed);
         }
-        region.write_bytes(offset, head.as_bytes())?;
+        region.write_pool_head(offset, head.as_bytes())?;
         Ok(pool)
     }
 
     pub(crate) fn open(region: &Region, offset: usize) -> Result<Self> {
         let mut head = PoolCell { magic: 0, chunk_len: 0, count: 0, reserved: [0; 5] };
-        region.read_bytes(offset, head.as_mut_bytes())?;
+        region.read_pool_head(offset, head.as_mut_bytes())?;
         Self::of(region, offset, &head)
     }
 
@@ -167,21 +170,22 @@ impl Pool {
             let chunks = words.checked_add(count.checked_mul(8)?)?.checked_next_multiple_of(ALIGN)?;
             let stride = chunk_len.checked_next_multiple_of(ALIGN)?;
             let end = chunks.checked_add(count.checked_mul(stride)?)?;
-            (end <= region.len()).then_some((count, chunk_len, words, chunks, stride))
+            (end <= region.len()).then_some((count, chunk_len, words, chunks, stride, end))
         };
-        let Some((count, chunk_len, words, chunks, stride)) = figures() else {
+        let Some((count, chunk_len, words, chunks, stride, end)) = figures() else {
             return Err(error(ErrorKind::Corrupt, "the pool reaches past the end of the region"));
         };
         let me = region.require_participant("open pool")?;
-        let pool = Self { region: region.clone(), me, words, chunks, chunk_len, stride, count };
+        let here = region.claim_pool(offset, end, count)?;
+        let pool = Self { region: region.clone(), me, words, chunks, chunk_len, stride, count, here };
         // The last word and the last chunk, checked once: the rest lies before them.
-        pool.region.shared::<AtomicU64>(words + (count - 1) * 8)?;
+        pool.region.pool_word(words + (count - 1) * 8)?;
         pool.region.chunk(chunks + (count - 1) * stride, stride)?;
         Ok(pool)
     }
 
     fn word(&self, index: usize) -> &AtomicU64 {
-        match self.region.shared(self.words + index * 8) {
+        match self.region.pool_word(self.words + index * 8) {
             Ok(word) => word,
             Err(error) => unreachable!("checked when the pool was opened: {error}"),
         }
@@ -229,12 +233,19 @@ impl Pool {
         if seen & STATE != state {
             return false;
         }
+        // ORD: pool-here-claim (acquire) <-> pool-here-free
+        if self.here[index].swap(true, Ordering::Acquire) {
+            return false;
+        }
         crash::point("pool.claim.before");
         let mine = next(seen, LOANED, self.me.id().raw());
         // ORD: pool-loan (acquire) <-> pool-free
         // ORD: pool-take (acquire) <-> pool-leave
         let claimed = word.compare_exchange(seen, mine, Ordering::Acquire, Ordering::Relaxed).is_ok();
         crash::point("pool.claim.after");
+        if !claimed {
+            self.here[index].store(false, Ordering::Relaxed);
+        }
         claimed
     }
 
@@ -334,6 +345,8 @@ impl Loan {
     }
 
     fn change(&self, state: u64, owner: u32) {
+        // ORD: pool-here-free (release) <-> pool-here-claim. First, so that who sees the word change finds it free here too.
+        self.pool.here[self.index].store(false, Ordering::Release);
         let word = self.pool.word(self.index);
         let seen = word.load(Ordering::Relaxed);
         if seen & STATE == LOANED && seen as u32 == self.pool.me.id().raw() {

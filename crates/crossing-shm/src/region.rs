@@ -10,8 +10,10 @@ use crossing_sys::memory::Mapping;
 use crossing_sys::{Error, ErrorKind, Result};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+use std::sync::atomic::{
+    AtomicBool, AtomicI32, AtomicI64, AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering,
+};
+use std::sync::{Arc, Mutex, PoisonError};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 /// A position in a region, the same in every process, that should hold a `T`. Never an address.
@@ -91,6 +93,20 @@ impl Ground {
     }
 }
 
+/// Which bytes of this mapping are spoken for, so that no safe call leads to a chunk that a loan holds by reference.
+#[derive(Debug, Default)]
+struct Claims {
+    pools: Vec<(usize, usize, Arc<[AtomicBool]>)>,
+    /// Cells and atomics that were handed out by reference, for good: their handles may live as long as the mapping.
+    referenced: Vec<(usize, usize)>,
+}
+
+impl Claims {
+    fn in_pool(&self, offset: usize, len: usize) -> bool {
+        self.pools.iter().any(|(start, end, _)| offset < *end && offset + len > *start)
+    }
+}
+
 /// The bytes of a segment, mapped into this process. Cheap to clone; the memory stays mapped while any clone, or any
 /// handle attached through one, lives.
 #[derive(Debug, Clone)]
@@ -102,12 +118,16 @@ pub struct Region {
     read_only: bool,
     participant: Option<Arc<Participant>>,
     subject: Arc<str>,
+    claims: Arc<Mutex<Claims>>,
+    /// Whether there is any pool; until then nothing is looked up.
+    pools: Arc<AtomicBool>,
 }
 
 impl Region {
     pub(crate) fn new(ground: Arc<Ground>, start: usize, read_only: bool, subject: &str) -> Self {
         let len = ground.len().saturating_sub(start);
-        Self { ground, start, len, read_only, participant: None, subject: subject.into() }
+        let (claims, pools) = (Arc::default(), Arc::default());
+        Self { ground, start, len, read_only, participant: None, subject: subject.into(), claims, pools }
     }
 
     pub(crate) fn with_participant(mut self, participant: Arc<Participant>) -> Self {
@@ -143,8 +163,46 @@ impl Region {
         Error::new(ErrorKind::ApiMisuse, operation, &*self.subject).detail(detail)
     }
 
-    /// The address of `len` bytes at `offset`, checked to lie inside.
+    fn claims(&self) -> std::sync::MutexGuard<'_, Claims> {
+        self.claims.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The address of `len` bytes at `offset`, checked to lie inside and in no pool.
     fn address(&self, operation: &'static str, offset: usize, len: usize) -> Result<NonNull<u8>> {
+        let address = self.inside(operation, offset, len)?;
+        // ORD: region-pools-look (acquire) <-> region-pools-set
+        if self.pools.load(Ordering::Acquire) && self.claims().in_pool(offset, len) {
+            return Err(self.in_pool(operation, offset, len));
+        }
+        Ok(address)
+    }
+
+    fn in_pool(&self, operation: &'static str, offset: usize, len: usize) -> Error {
+        self.misuse(operation, format!("{len} bytes at offset {offset} are a pool's"))
+            .fix("reach chunks by loan and take; open pools before other handles, apart from them")
+    }
+
+    /// Makes `offset..end` a pool of `count` chunks for this mapping; flags that say which chunks this process has on loan.
+    pub(crate) fn claim_pool(&self, offset: usize, end: usize, count: usize) -> Result<Arc<[AtomicBool]>> {
+        let mut claims = self.claims();
+        if let Some((.., flags)) =
+            claims.pools.iter().find(|pool| (pool.0, pool.1, pool.2.len()) == (offset, end, count))
+        {
+            return Ok(Arc::clone(flags));
+        }
+        let referenced = claims.referenced.iter().any(|(start, stop)| offset < *stop && end > *start);
+        if referenced || claims.in_pool(offset, end - offset) {
+            return Err(self.in_pool("open pool", offset, end - offset));
+        }
+        let flags: Arc<[AtomicBool]> = (0..count).map(|_| AtomicBool::new(false)).collect();
+        claims.pools.push((offset, end, Arc::clone(&flags)));
+        // ORD: region-pools-set (release) <-> region-pools-look
+        self.pools.store(true, Ordering::Release);
+        Ok(flags)
+    }
+
+    /// The address of `len` bytes at `offset`, checked to lie inside.
+    fn inside(&self, operation: &'static str, offset: usize, len: usize) -> Result<NonNull<u8>> {
         if offset.checked_add(len).is_none_or(|end| end > self.len) {
             let detail = format!("{len} bytes at offset {offset}, the region has {} bytes", self.len);
             return Err(self.misuse(operation, detail).fix("stay inside, or create the segment larger"));
@@ -210,7 +268,43 @@ impl Region {
             let detail = format!("offset {offset} is not a multiple of {}", align_of::<T>());
             return Err(self.misuse(operation, detail).fix("align the offset"));
         }
+        let mut claims = self.claims();
+        if claims.in_pool(offset, size_of::<T>()) {
+            return Err(self.in_pool(operation, offset, size_of::<T>()));
+        }
+        let range = (offset, offset + size_of::<T>());
+        if !claims.referenced.contains(&range) {
+            claims.referenced.push(range);
+        }
         Ok(address)
+    }
+
+    /// Reads the head of a pool, which may be claimed already.
+    pub(crate) fn read_pool_head(&self, offset: usize, to: &mut [u8]) -> Result<()> {
+        let from = self.inside("open pool", offset, to.len())?;
+        // SAFETY: the range is mapped and inside; the copy tolerates writers, and no loan reaches a pool's head.
+        unsafe { crossing_sys::copy::from_shared(from.as_ptr(), to) };
+        Ok(())
+    }
+
+    /// Writes the head of a pool that this mapping has claimed.
+    pub(crate) fn write_pool_head(&self, offset: usize, from: &[u8]) -> Result<()> {
+        self.writable("create pool")?;
+        let to = self.inside("create pool", offset, from.len())?;
+        // SAFETY: the range is mapped writable and inside; the copy tolerates others, and no loan reaches a pool's head.
+        unsafe { crossing_sys::copy::to_shared(from, to.as_ptr()) };
+        Ok(())
+    }
+
+    /// The word of a pool, which [`claim_pool`](Self::claim_pool) keeps apart from everything else.
+    pub(crate) fn pool_word(&self, offset: usize) -> Result<&AtomicU64> {
+        self.writable("use pool")?;
+        let place = self.inside("use pool", offset, 8)?.cast::<AtomicU64>();
+        if !place.is_aligned() {
+            return Err(self.misuse("use pool", "not aligned".into()));
+        }
+        // SAFETY: mapped writable, inside and aligned while `self` is borrowed; an atomic tolerates other writers.
+        Ok(unsafe { place.as_ref() })
     }
 
     /// The atomics at `offset`, in place.
@@ -275,6 +369,6 @@ impl Region {
     /// Room for a [`Loan`](crate::Loan): the address of a chunk that was checked when the pool was opened.
     pub(crate) fn chunk(&self, offset: usize, len: usize) -> Result<NonNull<u8>> {
         self.writable("borrow chunk")?;
-        self.address("borrow chunk", offset, len)
+        self.inside("borrow chunk", offset, len)
     }
 }

@@ -240,20 +240,19 @@ impl Segment {
         }
     }
 
-    fn remove_if_mine(&self, root: &std::path::Path, name: &str, header: &SegmentHeader) -> Result<()> {
+    fn remove_if_mine(&self, me: &Participant, root: &std::path::Path, name: &str) -> Result<()> {
         let place = Place::new(root, name)?;
         let lock = place.lock(None, Duration::from_secs(5))?;
-        let file = MemoryFile::open(&place.segment, true)?;
-        let (found, participants) = look(&file, name);
-        if found?.identity != header.identity {
+        // The file itself is compared, not what its bytes say: a peer may have scribbled over them.
+        if !me.is_at(&place.segment) {
             return Ok(()); // the name was taken over by another
         }
-        let locks = LockFile::new(file.into_handle());
-        let own = self.region.participant().and_then(|me| me.id().slot());
-        let used = |slot: usize| Some(slot) != own && locks.is_locked_elsewhere(slot as u32).unwrap_or(true);
-        let abandoned = !locks.is_locked_elsewhere(OWNER_SLOT).unwrap_or(true)
-            && !(0..MAX_PARTICIPANTS).any(used)
-            && participants.iter().all(|user| !used(user.slot));
+        let locks = LockFile::new(MemoryFile::open(&place.segment, true)?.into_handle());
+        let used = |slot: usize| {
+            Some(slot) != me.id().slot() && locks.is_locked_elsewhere(slot as u32).unwrap_or(true)
+        };
+        let abandoned =
+            !locks.is_locked_elsewhere(OWNER_SLOT).unwrap_or(true) && !(0..MAX_PARTICIPANTS).any(used);
         crash::point("segment.drop.decided");
         if self.created || abandoned { lock.remove_all() } else { Ok(()) }
     }
@@ -263,11 +262,11 @@ impl Drop for Segment {
     fn drop(&mut self) {
         if let Kind::Named { root, name, header } = &self.kind
             && !header.persist()
-            && !self.region.is_read_only()
-            && self.region.participant().is_some_and(|me| !me.is_forked())
+            && let Some(me) = self.region.participant()
+            && !me.is_forked()
         {
             // What cannot be removed now is stale as soon as this process ends, and reclaimed then.
-            let _ = self.remove_if_mine(root, name, header);
+            let _ = self.remove_if_mine(me, root, name);
         }
     }
 }

@@ -191,9 +191,12 @@ fn a_pool_whose_words_and_head_are_scribbled_lends_nothing_outside() {
     let pool = segment.create_pool(0, 4, 256).unwrap();
     let again = segment.create_pool(0, 4, 256).map(drop).unwrap_err();
     assert_eq!(again.kind(), ErrorKind::AlreadyExists, "it would free what is on loan");
+    // A peer: another mapping of the same memory, which keeps no books of our pool.
+    let handle = std::os::fd::AsFd::as_fd(segment.handle().unwrap()).try_clone_to_owned().unwrap();
+    let peer = Segment::options().from_handle(handle.into()).unwrap();
     for pattern in [0x00_u8, 0x01, 0x55, 0x81, 0xaa, 0xff] {
         // The head and the words of the chunks are all that a peer can lie with.
-        segment.write_bytes(0, &[pattern; 64 + 4 * 8]).unwrap();
+        peer.write_bytes(0, &[pattern; 64 + 4 * 8]).unwrap();
         let _ = (pool.stats(), pool.reclaim(), pool.reclaim_left());
         if let Ok(mut loan) = pool.loan(256) {
             loan.fill(pattern);
@@ -203,10 +206,13 @@ fn a_pool_whose_words_and_head_are_scribbled_lends_nothing_outside() {
         }
         assert!(segment.open_pool(0).is_err(), "{pattern:#x}");
     }
+    let through_us = segment.write_bytes(64, &[0; 8]).unwrap_err();
+    assert_eq!(through_us.kind(), ErrorKind::ApiMisuse, "nobody writes past the loans of his own mapping");
+    assert!(segment.attach::<MutexCell<u64>>(128).is_err());
     let head = |chunk_len: u64, count: u64| {
-        segment.write_bytes(0, b"CROSPOOL").unwrap();
-        segment.write_bytes(8, &chunk_len.to_le_bytes()).unwrap();
-        segment.write_bytes(16, &count.to_le_bytes()).unwrap();
+        peer.write_bytes(0, b"CROSPOOL").unwrap();
+        peer.write_bytes(8, &chunk_len.to_le_bytes()).unwrap();
+        peer.write_bytes(16, &count.to_le_bytes()).unwrap();
         segment.open_pool(0).map(drop)
     };
     for (chunk_len, count) in

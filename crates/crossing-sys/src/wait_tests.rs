@@ -42,7 +42,8 @@ fn a_dying_thread_rings_the_bell_it_armed() {
     let word = AtomicU32::new(0x8000_0000);
     std::thread::scope(|scope| {
         // The waiter's word never changes: only the kernel's ring at the other thread's end can wake it.
-        let waiter = scope.spawn(|| SPACE.wait(&word, 0x8000_0000, Some(Instant::now() + Duration::from_secs(20))));
+        let waiter =
+            scope.spawn(|| SPACE.wait(&word, 0x8000_0000, Some(Instant::now() + Duration::from_secs(20))));
         std::thread::sleep(Duration::from_millis(50));
         scope.spawn(|| {
             if ring_on_death(&word) {

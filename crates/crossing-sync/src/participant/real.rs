@@ -95,7 +95,14 @@ impl Participant {
                 std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             entry.joined.store(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
             crossing_sys::crash::point("participant.join.done");
-            return Ok(Arc::new(Self { id, table, locks, space, born: crossing_sys::fork::generation(), _keep: keep }));
+            return Ok(Arc::new(Self {
+                id,
+                table,
+                locks,
+                space,
+                born: crossing_sys::fork::generation(),
+                _keep: keep,
+            }));
         }
         Err(Error::new(ErrorKind::LimitReached, "join", "participant table")
             .detail(format!("{MAX_PARTICIPANTS} live participants"))
@@ -119,6 +126,12 @@ impl Participant {
     #[must_use]
     pub fn is_forked(&self) -> bool {
         crossing_sys::fork::generation() != self.born
+    }
+
+    /// Whether `path` names the very file on which this participant holds its lock.
+    #[must_use]
+    pub fn is_at(&self, path: &std::path::Path) -> bool {
+        self.locks.is_at(path)
     }
 
     /// Whether `id` is a living participant of the same table. Takes one system call, unless it is this one.

@@ -17,7 +17,10 @@ fn absolute(deadline: Instant) -> libc::timespec {
     let nanos = now.tv_nsec + i64::from(left.subsec_nanos());
     let carry = nanos / 1_000_000_000;
     let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-    libc::timespec { tv_sec: now.tv_sec.saturating_add(seconds).saturating_add(carry), tv_nsec: nanos % 1_000_000_000 }
+    libc::timespec {
+        tv_sec: now.tv_sec.saturating_add(seconds).saturating_add(carry),
+        tv_nsec: nanos % 1_000_000_000,
+    }
 }
 
 fn end_of(outcome: libc::c_long) -> WaitEnd {
