@@ -1,2 +1,40 @@
-//! Benchmarks.
-fn main() {}
+//! Crossing against its peers: both sides interleaved in one run, medians of ratios. `cargo xtask bench lock`.
+
+mod contended;
+mod pthread;
+mod table;
+mod uncontended;
+
+use clap::Parser;
+
+/// Which comparison to run.
+#[derive(Debug, Parser)]
+enum Bench {
+    /// Locks: uncontended against parking_lot, std and pthread; contended by processes against pthread.
+    Lock {
+        /// Interleaved rounds of each measurement.
+        #[arg(long, default_value_t = 15)]
+        rounds: usize,
+    },
+    /// One process of a contended round (started by this program).
+    #[command(hide = true)]
+    Worker {
+        /// `crossing` or `pthread`.
+        kind: String,
+        /// The directory with the segment.
+        directory: std::path::PathBuf,
+        /// How long to work.
+        milliseconds: u64,
+    },
+}
+
+fn main() {
+    match Bench::parse() {
+        Bench::Worker { kind, directory, milliseconds } => contended::work(&kind, &directory, milliseconds),
+        Bench::Lock { rounds } => {
+            let mut rows = uncontended::rows(rounds);
+            rows.extend(contended::rows(rounds));
+            table::print(&rows);
+        }
+    }
+}

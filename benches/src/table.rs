@@ -1,0 +1,41 @@
+//! Rows of figures and ratios.
+
+/// One comparison: what was measured, both sides' medians, the median of the ratios round by round, and the target.
+pub struct Row {
+    pub what: String,
+    pub ours: String,
+    pub theirs: String,
+    pub ratio: f64,
+    pub target: Target,
+}
+
+/// What the ratio should be.
+pub enum Target {
+    /// Ours costs at most this many times theirs.
+    AtMost(f64),
+    /// Ours does at least this many times theirs.
+    AtLeast(f64),
+    /// For orientation.
+    None,
+}
+
+/// The middle one.
+pub fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+pub fn print(rows: &[Row]) {
+    println!("| what | Crossing | peer | ratio | target | |");
+    println!("|---|---|---|---|---|---|");
+    for Row { what, ours, theirs, ratio, target } in rows {
+        let (target, verdict) = match target {
+            Target::AtMost(most) => (format!("<= {most}"), if ratio <= most { "reached" } else { "MISSED" }),
+            Target::AtLeast(least) => {
+                (format!(">= {least}"), if ratio >= least { "reached" } else { "MISSED" })
+            }
+            Target::None => (String::new(), ""),
+        };
+        println!("| {what} | {ours} | {theirs} | {ratio:.2} | {target} | {verdict} |");
+    }
+}
