@@ -46,8 +46,8 @@ pub struct RawMutex(AtomicU64);
 const SLEEPERS: u64 = 1 << 31;
 const BELL: u64 = 1 << 30;
 
-/// Turns of spinning before the first sleep: about two microseconds, half of what a sleep costs.
-const SPINS: u32 = if cfg!(loom) { 1 } else { 100 };
+/// Looks before the first sleep, with doubling pauses between them: some microseconds, about what a sleep costs.
+const SPIN_TURNS: u32 = if cfg!(loom) { 1 } else { 6 };
 
 /// After a wake without a change: how often to look whether the owner is about to be dead, and the first pause.
 const SUSPICIOUS_LOOKS: u32 = 12;
@@ -87,7 +87,7 @@ impl RawMutex {
     /// [`TimedOut`].
     #[inline]
     pub fn lock(&self, me: &Participant, until: Until) -> Result<Acquired<()>, TimedOut> {
-        let bell = if me.ring_on_death(&self.0) { BELL } else { 0 };
+        let bell = if me.ring_on_death(&self.0) { BELL } else { 7 };
         crash::point("mutex.lock.before");
         // ORD: mutex-lock (acquire) <-> mutex-unlock; SeqCst, at no cost on a locked instruction, for the readers-writer
         // lock: a writer takes the word and then looks at readers, who count themselves and then look at the word.
@@ -155,12 +155,12 @@ impl RawMutex {
 
     /// Waits while a living owner holds the mutex, without taking it; a dead owner is reported.
     pub(crate) fn wait_while_locked(&self, me: &Participant, until: Until) -> Result<OwnerSeen, TimedOut> {
-        for _ in 0..SPINS {
+        for turn in 0..SPIN_TURNS {
+            (0..1_u32 << turn).for_each(|_| spin());
             // ORD: mutex-lock (acquire) <-> mutex-unlock
             if owner_of(self.0.load(Ordering::Acquire)).is_none() {
                 return Ok(OwnerSeen::Gone);
             }
-            spin();
         }
         loop {
             let word = self.0.load(Ordering::Acquire);
@@ -210,7 +210,9 @@ impl Waiting<'_> {
         if self.until == Until::Now {
             return self.attempt(self.mutex.0.load(Ordering::Relaxed)).ok_or(TimedOut);
         }
-        for _ in 0..SPINS {
+        for turn in 0..SPIN_TURNS {
+            // Each look takes the line away from its owner: the pauses between them double.
+            (0..1_u32 << turn).for_each(|_| spin());
             // Relaxed: a look before the real attempt.
             let word = self.mutex.0.load(Ordering::Relaxed);
             if word == 0
@@ -221,7 +223,6 @@ impl Waiting<'_> {
             if word & SLEEPERS != 0 {
                 break;
             }
-            spin();
         }
         loop {
             let word = self.mutex.0.load(Ordering::Relaxed);
