@@ -2,7 +2,7 @@
 //!
 //! # Protocol
 //! `ROOT/NAME/lock` is locked (slot 0) by whoever creates, opens or removes the name, for that moment. `ROOT/NAME/segment`
-//! is complete whenever it exists: it is made under a temporary name, locked by its owner ([`OWNER_SLOT`]), and then
+//! is complete whenever it exists: it is made under a temporary name, locked by its owner (slot 1000), and then
 //! renamed. Removing takes the segment, then the lock file, then the directory; whoever waited for a lock file that was
 //! removed meanwhile sees that the path no longer names it, and starts again.
 //!

@@ -2,7 +2,7 @@
 //!
 //! Each primitive is a *cell* (fixed layout, every byte pattern valid, all zero = initial state, so that fresh shared
 //! memory holds working primitives) and a *handle* (this process's way to use a cell). Who owns what is written into the
-//! cells as a [`ParticipantId`](participant::ParticipantId); whether that participant lives is known from a lock that
+//! cells as a [`ParticipantId`]; whether that participant lives is known from a lock that
 //! the kernel releases at its death. An owner that died is never waited for: its mutex passes to one survivor as
 //! [`Acquired::Recovered`].
 //!

@@ -8,7 +8,7 @@
 //! # Death
 //! A waiter that dies holds nothing. A notifier that dies between counting and waking, and a waiter that dies with the
 //! wake meant for another, are made up for: sleepers return by themselves (a spurious wake-up, which every user of a
-//! condition variable must expect) within [`TRUSTING`](super::TRUSTING).
+//! condition variable must expect) within 100 ms.
 
 use super::TRUSTING;
 use super::mutex::RawMutex;

@@ -12,7 +12,7 @@
 //!
 //! # Death
 //! A setter that dies before waking, or a woken waiter that dies before taking: sleepers look by themselves within
-//! [`TRUSTING`](super::TRUSTING). Nobody holds an event, so nothing else can be left behind.
+//! 100 ms. Nobody holds an event, so nothing else can be left behind.
 
 use super::TRUSTING;
 use crate::atomic::{AtomicU32, Ordering};

@@ -25,7 +25,7 @@
 //!   The bell may ring a little before the kernel releases the lock (a process dies in that order), so a sleeper that
 //!   was woken without a change looks often for a short while.
 //! * unlocked, but not yet woken the sleeper: the bell is still armed and wakes it; without a bell it looks by itself
-//!   within [`TRUSTING`].
+//!   within 100 ms.
 //! * woken, but not yet acquired: the waiter has the bell armed too, which passes the wake on.
 //!
 //! A stopped owner (SIGSTOP) is alive: waiters wait, with their timeouts.

@@ -22,7 +22,7 @@
 //! * before the exchange on `central`: no trace. After it: the next one applies it (helping).
 //! * holding permits: waiters, and `recover`, prove the holder dead and return its permits by a *reset* operation. While
 //!   others hold permits a waiter looks every few milliseconds.
-//! * having posted but not yet woken, or woken but not yet taken: sleepers look by themselves within [`TRUSTING`].
+//! * having posted but not yet woken, or woken but not yet taken: sleepers look by themselves within 100 ms.
 
 use super::{TRUSTING, WATCHFUL};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering, dekker};
