@@ -1,6 +1,6 @@
 //! Named crash points: places where a test can end this process by SIGKILL, as `kill -9` would.
 //!
-//! Compiled to nothing unless the feature `crash-points` is on. Armed by [`arm`] or by the environment variable
+//! Compiled to nothing unless the feature `crash-points` is on. Armed by `arm` or by the environment variable
 //! `CROSSING_CRASH=NAME[:COUNT]`: the process dies at the COUNT-th passage (default 1) of the point NAME.
 
 /// A named crash point. Does nothing unless the feature `crash-points` is on and the point is armed.
