@@ -139,7 +139,7 @@ impl Segment {
         let mapping = file.map(PAYLOAD_OFFSET + size, map)?;
         // SAFETY: the mapping is longer than the header and writable; nobody else knows the file yet.
         unsafe { crossing_sys::copy::to_shared(header.as_bytes(), mapping.as_ptr()) };
-        let locks = LockFile::new(file.into_handle());
+        let locks = lock_opening(&temporary)?;
         let owner =
             locks.try_lock(OWNER_SLOT).map_err(|cause| Error::os(cause, "own segment", &*place.name))?;
         debug_assert!(owner, "nobody else knows the file yet");
@@ -168,7 +168,7 @@ impl Segment {
         let region = if options.map.read_only {
             Region::new(Arc::new(Ground::Mapped(mapping)), PAYLOAD_OFFSET, true, &place.name)
         } else {
-            join(mapping, LockFile::new(file.into_handle()), &header, &place.name)?
+            join(mapping, lock_opening(&place.segment)?, &header, &place.name)?
         };
         crash::point("segment.open.joined");
         let kind = Kind::Named { root: root_of(options)?, name: place.name.clone(), header };
@@ -269,6 +269,12 @@ impl Drop for Segment {
             let _ = self.remove_if_mine(me, root, name);
         }
     }
+}
+
+/// An opening for locks alone. A mapping keeps the opening alive that it was made from, also in a forked child, and with it
+/// the opening's locks: so what is mapped is never what is locked.
+fn lock_opening(path: &std::path::Path) -> Result<LockFile> {
+    Ok(LockFile::new(MemoryFile::open(path, false)?.into_handle()))
 }
 
 fn mapped_len(header: &SegmentHeader, name: &str) -> Result<usize> {

@@ -4,6 +4,8 @@
 //! checks what they promise; a *victim* is a worker with a crash point armed. The points are read from the sources, so
 //! that none is forgotten: one that no victim reaches fails the suite.
 
+#[path = "deaths/forked.rs"]
+mod forked;
 #[path = "deaths/ground.rs"]
 mod ground;
 #[path = "deaths/lifecycle.rs"]

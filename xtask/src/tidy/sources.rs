@@ -12,7 +12,7 @@ const TOO_LONG: usize = 800;
 /// The one place where an operating system is chosen.
 const OS_CHOICE: &str = "crates/crossing-sys/src/os/mod.rs";
 /// Packages off the floors that may hold `unsafe` in files that opt in.
-const UNSAFE_DEVELOPMENT: [&str; 1] = ["benches"];
+const UNSAFE_DEVELOPMENT: [&str; 2] = ["benches", "crash"];
 
 pub fn check(tree: &Tree) -> Vec<Finding> {
     let mut findings = Vec::new();
