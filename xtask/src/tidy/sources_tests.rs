@@ -59,8 +59,8 @@ fn some_crates_hold_no_unsafe() {
     );
     assert_eq!(file("crates/crossing-net/src/lib.rs", "#![forbid(unsafe_code)]\n"), [""; 0]);
     assert_eq!(
-        file("tests/crash/tests/a.rs", "unsafe impl Send for A {}\n"),
-        ["tests/crash/tests/a.rs:1: unsafe in crash, which holds none"]
+        file("tests/interop/tests/a.rs", "unsafe impl Send for A {}\n"),
+        ["tests/interop/tests/a.rs:1: unsafe in interop, which holds none"]
     );
 }
 
