@@ -31,7 +31,7 @@ pub const DEVELOPMENT: [&str; 1] = ["crossing-testkit"];
 /// Not in floors 0 to 3.
 const FORBIDDEN_LOW: [&str; 4] = ["tokio", "rustls", "serde", "serde_json"];
 /// Only where the operating system is called.
-const SYSTEM: [&str; 2] = ["libc", "rustix"];
+const SYSTEM: [&str; 3] = ["libc", "rustix", "windows-sys"];
 /// The floor of the facade, on which alone the floors above stand.
 const FACADE: u32 = 5;
 

@@ -5,7 +5,12 @@ mod linux;
 #[cfg(all(target_os = "linux", not(crossing_os_stub)))]
 pub(crate) use linux::*;
 
-#[cfg(any(not(target_os = "linux"), crossing_os_stub))]
+#[cfg(all(target_os = "windows", not(crossing_os_stub)))]
+mod windows;
+#[cfg(all(target_os = "windows", not(crossing_os_stub)))]
+pub(crate) use windows::*;
+
+#[cfg(any(not(any(target_os = "linux", target_os = "windows")), crossing_os_stub))]
 mod stub;
-#[cfg(any(not(target_os = "linux"), crossing_os_stub))]
+#[cfg(any(not(any(target_os = "linux", target_os = "windows")), crossing_os_stub))]
 pub(crate) use stub::*;
