@@ -9,5 +9,7 @@ pub(crate) mod memory;
 pub(crate) mod mq;
 pub(crate) mod named_semaphore;
 pub(crate) mod process;
+pub(crate) mod security;
 pub(crate) mod sysv;
+pub(crate) mod text;
 pub(crate) mod wait;

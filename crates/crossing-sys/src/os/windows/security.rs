@@ -1,0 +1,168 @@
+//! Who may use what this process makes: security descriptors written in SDDL, and the security identifiers of tokens.
+//!
+//! Source: "Security Descriptor String Format" and "ACE Strings" of the Windows SDK.
+#![allow(unsafe_code)] // tokens, local memory of the security functions
+
+use super::text::{from_wide, wide};
+use crate::file::Access;
+use std::io;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::ptr;
+use std::sync::OnceLock;
+use windows_sys::Win32::Foundation::{HANDLE, LocalFree};
+use windows_sys::Win32::Security::Authorization::{
+    ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
+};
+use windows_sys::Win32::Security::{
+    GetTokenInformation, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_INFORMATION_CLASS,
+    TOKEN_PRIMARY_GROUP, TOKEN_QUERY, TOKEN_USER, TokenPrimaryGroup, TokenUser,
+};
+use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
+
+/// A security descriptor, for as long as what is created with it needs it.
+pub(crate) struct Descriptor {
+    attributes: SECURITY_ATTRIBUTES,
+}
+
+impl Descriptor {
+    /// What mirrors `access` on a file or kernel object: the user and SYSTEM; with `Group` the user's primary group too;
+    /// with `World` everyone.
+    pub(crate) fn for_access(access: Access) -> io::Result<Self> {
+        Self::from_sddl(&sddl(access, "", "GA")?)
+    }
+
+    /// The same for a directory: strangers may look names up, only the user may change it, files in it inherit nothing
+    /// but the user's and SYSTEM's rights.
+    pub(crate) fn for_directory(access: Access) -> io::Result<Self> {
+        Self::from_sddl(&sddl(access, "OICI", "GRGX")?)
+    }
+
+    pub(crate) fn from_sddl(text: &str) -> io::Result<Self> {
+        let text = wide(text)?;
+        let mut descriptor: PSECURITY_DESCRIPTOR = ptr::null_mut();
+        // SAFETY: a string that ends in 0, and a place for the result.
+        let done = unsafe {
+            ConvertStringSecurityDescriptorToSecurityDescriptorW(
+                text.as_ptr(),
+                SDDL_REVISION_1,
+                &raw mut descriptor,
+                ptr::null_mut(),
+            )
+        };
+        if done == 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let attributes = SECURITY_ATTRIBUTES {
+            nLength: size_of::<SECURITY_ATTRIBUTES>() as u32,
+            lpSecurityDescriptor: descriptor,
+            bInheritHandle: 0,
+        };
+        Ok(Self { attributes })
+    }
+
+    /// What the creating functions take; valid as long as this value.
+    pub(crate) fn attributes(&self) -> *const SECURITY_ATTRIBUTES {
+        &raw const self.attributes
+    }
+}
+
+impl Drop for Descriptor {
+    fn drop(&mut self) {
+        // SAFETY: made by the conversion, which says to free it so; freed once.
+        unsafe { LocalFree(self.attributes.lpSecurityDescriptor) };
+    }
+}
+
+/// Owner, no inherited entries, the user and SYSTEM with all rights, and `strangers` rights for those whom `access` adds.
+fn sddl(access: Access, inherit: &str, strangers: &str) -> io::Result<String> {
+    let user = current_user_sid()?;
+    let mut text = format!("O:{user}D:P(A;{inherit};GA;;;{user})(A;{inherit};GA;;;SY)");
+    match access {
+        Access::Private => {}
+        Access::Group => text.push_str(&format!("(A;;{strangers};;;{})", current_group_sid()?)),
+        Access::World => text.push_str(&format!("(A;;{strangers};;;WD)")),
+    }
+    Ok(text)
+}
+
+/// The security identifier of the user on whose behalf this process runs, as text: `S-1-5-21-...`.
+pub(crate) fn current_user_sid() -> io::Result<&'static str> {
+    static SID: OnceLock<String> = OnceLock::new();
+    kept(&SID, || sid_of_token(&current_token()?, TokenUser))
+}
+
+/// The security identifier of the group that owns what this process makes.
+pub(crate) fn current_group_sid() -> io::Result<&'static str> {
+    static SID: OnceLock<String> = OnceLock::new();
+    kept(&SID, || sid_of_token(&current_token()?, TokenPrimaryGroup))
+}
+
+fn kept(
+    place: &'static OnceLock<String>,
+    make: impl FnOnce() -> io::Result<String>,
+) -> io::Result<&'static str> {
+    if let Some(text) = place.get() {
+        return Ok(text);
+    }
+    let text = make()?;
+    Ok(place.get_or_init(|| text))
+}
+
+fn current_token() -> io::Result<OwnedHandle> {
+    // SAFETY: no arguments; the pseudo handle needs no closing.
+    let process = unsafe { GetCurrentProcess() };
+    token_of_process(process)
+}
+
+/// The token of a process that `process` may be asked for.
+pub(crate) fn token_of_process(process: HANDLE) -> io::Result<OwnedHandle> {
+    let mut token: HANDLE = ptr::null_mut();
+    // SAFETY: a process handle of the caller, and a place for the result.
+    if unsafe { OpenProcessToken(process, TOKEN_QUERY, &raw mut token) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: opened just now, owned by nobody else.
+    Ok(unsafe { OwnedHandle::from_raw_handle(token) })
+}
+
+/// The user ([`TokenUser`]) or primary group ([`TokenPrimaryGroup`]) of a token, as text.
+pub(crate) fn sid_of_token(token: &OwnedHandle, class: TOKEN_INFORMATION_CLASS) -> io::Result<String> {
+    // 8-byte units: the structure begins with a pointer. A SID has at most 68 bytes.
+    let mut buffer = [0_u64; 32];
+    let mut len = 0;
+    // SAFETY: an open token, a buffer with its length.
+    let done = unsafe {
+        GetTokenInformation(
+            token.as_raw_handle(),
+            class,
+            buffer.as_mut_ptr().cast(),
+            size_of_val(&buffer) as u32,
+            &raw mut len,
+        )
+    };
+    if done == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let sid = if class == TokenUser {
+        // SAFETY: the call filled the buffer with this structure, and it is aligned for it.
+        unsafe { (*buffer.as_ptr().cast::<TOKEN_USER>()).User.Sid }
+    } else {
+        // SAFETY: as above.
+        unsafe { (*buffer.as_ptr().cast::<TOKEN_PRIMARY_GROUP>()).PrimaryGroup }
+    };
+    sid_text(sid)
+}
+
+/// A security identifier as text.
+fn sid_text(sid: PSID) -> io::Result<String> {
+    let mut text: *mut u16 = ptr::null_mut();
+    // SAFETY: a SID within a buffer that the caller keeps, and a place for the result.
+    if unsafe { ConvertSidToStringSidW(sid, &raw mut text) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call made a string that ends in 0.
+    let owned = unsafe { from_wide(text) };
+    // SAFETY: made by the conversion, which says to free it so; freed once.
+    unsafe { LocalFree(text.cast()) };
+    Ok(owned)
+}
