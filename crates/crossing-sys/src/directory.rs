@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 /// Where this user's named objects live unless `CROSSING_RUNTIME_DIR` says otherwise.
 ///
 /// # Platform-specific behavior
-/// Linux: `/dev/shm/crossing-UID`, on memory storage.
+/// Linux: `/dev/shm/crossing-UID`, on memory storage. Windows: `crossing` in the user's local application data
+/// (`%LOCALAPPDATA%`); the memory itself lies in the paging file unless it is to persist.
 #[must_use]
 pub fn default_root() -> PathBuf {
     os::default_root()
@@ -70,6 +71,26 @@ pub fn names(path: &Path, handle: &Handle) -> bool {
 /// The operating system's.
 pub fn rename_new(from: &Path, to: &Path) -> Result<()> {
     os::rename_new(from, to).map_err(|cause| Error::os(cause, "publish", to.display().to_string()))
+}
+
+/// Whether file names that differ in case alone are different files here.
+pub const CASE_SENSITIVE: bool = os::CASE_SENSITIVE;
+
+/// Removes a file so that its name is free at once, even while others have it open or mapped.
+///
+/// # Errors
+/// `NotFound`; the operating system's.
+///
+/// # Platform-specific behavior
+/// Windows does not delete a file that is mapped: it is renamed into the directory `trash` (on the same volume), to be
+/// deleted when [`empty_trash`] finds it unused. Elsewhere `trash` is not used.
+pub fn remove(path: &Path, trash: &Path) -> Result<()> {
+    os::remove(path, trash).map_err(|cause| Error::os(cause, "remove file", path.display().to_string()))
+}
+
+/// Deletes what [`remove`] had to put into `trash` and nobody uses any more.
+pub fn empty_trash(trash: &Path) {
+    os::empty_trash(trash);
 }
 
 /// Who may use what `path` names, as its permissions say.

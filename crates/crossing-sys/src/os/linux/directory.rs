@@ -84,3 +84,12 @@ pub(crate) fn access_of(path: &Path) -> io::Result<Access> {
         _ => Access::World,
     })
 }
+
+/// File names that differ in case alone are different files.
+pub(crate) const CASE_SENSITIVE: bool = true;
+
+pub(crate) fn remove(path: &Path, _: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)
+}
+
+pub(crate) fn empty_trash(_: &Path) {}

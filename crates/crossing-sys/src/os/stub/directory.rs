@@ -28,3 +28,11 @@ pub(crate) fn rename_new(_: &Path, _: &Path) -> io::Result<()> {
 pub(crate) fn access_of(_: &Path) -> io::Result<Access> {
     Err(io::ErrorKind::Unsupported.into())
 }
+
+pub(crate) const CASE_SENSITIVE: bool = true;
+
+pub(crate) fn remove(path: &Path, _: &Path) -> io::Result<()> {
+    std::fs::remove_file(path)
+}
+
+pub(crate) fn empty_trash(_: &Path) {}

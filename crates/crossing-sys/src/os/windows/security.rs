@@ -17,6 +17,12 @@ use windows_sys::Win32::Security::{
     GetTokenInformation, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_INFORMATION_CLASS,
     TOKEN_PRIMARY_GROUP, TOKEN_QUERY, TOKEN_USER, TokenPrimaryGroup, TokenUser,
 };
+use windows_sys::Win32::Security::Authorization::{GetSecurityInfo, SE_FILE_OBJECT, SetNamedSecurityInfoW};
+use windows_sys::Win32::Security::{
+    ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, GetSecurityDescriptorDacl,
+    INHERIT_ONLY_ACE, OWNER_SECURITY_INFORMATION, PROTECTED_DACL_SECURITY_INFORMATION,
+};
+use windows_sys::Win32::System::SystemServices::ACCESS_ALLOWED_ACE_TYPE;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
 
 /// A security descriptor, for as long as what is created with it needs it.
@@ -165,4 +171,113 @@ fn sid_text(sid: PSID) -> io::Result<String> {
     // SAFETY: made by the conversion, which says to free it so; freed once.
     unsafe { LocalFree(text.cast()) };
     Ok(owned)
+}
+
+/// What a security descriptor grants, as far as Crossing asks.
+pub(crate) struct Grants {
+    /// This user, the administrators or SYSTEM own it.
+    pub(crate) owner_is_trusted: bool,
+    /// Somebody else who may change what is in it.
+    pub(crate) strangers_write: Option<String>,
+    /// The access that its entries amount to.
+    pub(crate) access: Access,
+}
+
+const EVERYONE: &str = "S-1-1-0";
+const AUTHENTICATED_USERS: &str = "S-1-5-11";
+/// SYSTEM, the administrators (who may do anything anyway), and the owner under two names.
+const TRUSTED: [&str; 4] = ["S-1-5-18", "S-1-5-32-544", "S-1-3-0", "S-1-3-4"];
+/// Adding and deleting entries, deleting it, changing its rights or owner, and the generic rights that hold these.
+const CHANGING: u32 = 0x2 | 0x4 | 0x40 | 0x1_0000 | 0x4_0000 | 0x8_0000 | 0x4000_0000 | 0x1000_0000;
+
+/// What the file or directory behind `handle` (opened with READ_CONTROL) grants.
+pub(crate) fn grants_of(handle: &impl AsRawHandle) -> io::Result<Grants> {
+    let (mut owner, mut list): (PSID, *mut ACL) = (ptr::null_mut(), ptr::null_mut());
+    let mut descriptor: PSECURITY_DESCRIPTOR = ptr::null_mut();
+    // SAFETY: an open handle, and places for the results.
+    let status = unsafe {
+        GetSecurityInfo(
+            handle.as_raw_handle(),
+            SE_FILE_OBJECT,
+            OWNER_SECURITY_INFORMATION | DACL_SECURITY_INFORMATION,
+            &raw mut owner,
+            ptr::null_mut(),
+            &raw mut list,
+            ptr::null_mut(),
+            &raw mut descriptor,
+        )
+    };
+    if status != 0 {
+        return Err(io::Error::from_raw_os_error(status as i32));
+    }
+    let grants = read_grants(owner, list);
+    // SAFETY: made by the call, which says to free it so; freed once, after the last use of what points into it.
+    unsafe { LocalFree(descriptor) };
+    grants
+}
+
+fn read_grants(owner: PSID, list: *const ACL) -> io::Result<Grants> {
+    let (user, group) = (current_user_sid()?, current_group_sid()?);
+    let trusted = |sid: &str| sid == user || TRUSTED.contains(&sid);
+    let owner = sid_text(owner)?;
+    let mut grants = Grants { owner_is_trusted: trusted(&owner), strangers_write: None, access: Access::Private };
+    if list.is_null() {
+        // No list at all: everybody may do anything.
+        return Ok(Grants { strangers_write: Some("everybody".to_owned()), access: Access::World, ..grants });
+    }
+    for index in 0.. {
+        let mut entry: *mut std::ffi::c_void = ptr::null_mut();
+        // SAFETY: a valid list, and a place for the result; an index past its end is an error.
+        if unsafe { GetAce(list, index, &raw mut entry) } == 0 {
+            break;
+        }
+        // SAFETY: every entry begins with this header.
+        let header = unsafe { entry.cast::<ACE_HEADER>().read() };
+        if u32::from(header.AceType) != ACCESS_ALLOWED_ACE_TYPE
+            || u32::from(header.AceFlags) & INHERIT_ONLY_ACE != 0
+        {
+            continue;
+        }
+        let entry = entry.cast::<ACCESS_ALLOWED_ACE>();
+        // SAFETY: an entry of this type has this structure.
+        let mask = unsafe { (*entry).Mask };
+        // SAFETY: the identifier begins here; only its place is taken.
+        let sid = sid_text(unsafe { &raw mut (*entry).SidStart }.cast())?;
+        if trusted(&sid) {
+            continue;
+        }
+        if mask & CHANGING != 0 {
+            grants.strangers_write = Some(sid.clone());
+        }
+        if sid == EVERYONE || sid == AUTHENTICATED_USERS {
+            grants.access = Access::World;
+        } else if sid == group && grants.access == Access::Private {
+            grants.access = Access::Group;
+        }
+    }
+    Ok(grants)
+}
+
+/// Replaces the rights of an existing directory by those of [`Descriptor::for_directory`].
+pub(crate) fn set_for_directory(path: &std::path::Path, access: Access) -> io::Result<()> {
+    let (name, descriptor) = (wide(path)?, Descriptor::for_directory(access)?);
+    let (mut present, mut defaulted, mut list) = (0, 0, ptr::null_mut());
+    let raw = descriptor.attributes.lpSecurityDescriptor;
+    // SAFETY: a valid descriptor, and places for the results.
+    if unsafe { GetSecurityDescriptorDacl(raw, &raw mut present, &raw mut list, &raw mut defaulted) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: a string that ends in 0; the list lies within the descriptor, which lives through the call.
+    let status = unsafe {
+        SetNamedSecurityInfoW(
+            name.as_ptr(),
+            SE_FILE_OBJECT,
+            DACL_SECURITY_INFORMATION | PROTECTED_DACL_SECURITY_INFORMATION,
+            ptr::null_mut(),
+            ptr::null_mut(),
+            list,
+            ptr::null(),
+        )
+    };
+    if status == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(status as i32)) }
 }
