@@ -1,11 +1,14 @@
-//! The tasks of this workspace: `cargo xtask tidy|test|bench|loom|crash`.
+//! The tasks of this workspace: `cargo xtask tidy|test|check-targets|bench|loom|crash`.
 
 #![forbid(unsafe_code)]
 
+mod cross_std;
 mod run;
 mod source;
 mod steps;
+mod targets;
 mod tidy;
+mod windows;
 
 use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
@@ -25,6 +28,8 @@ enum Task {
     Tidy,
     /// Run every check and every test; stops at the first step that fails
     Test(steps::Selection),
+    /// Type-check for every system that has a backend, installing what is missing
+    CheckTargets(targets::Selection),
     /// Measure: everything after `bench` goes to the benchmark program
     Bench {
         /// Arguments of the benchmark program, such as `lock`
@@ -42,6 +47,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Tidy => tidy::run(&root),
         Task::Test(selection) => steps::run(&root, &selection),
+        Task::CheckTargets(selection) => targets::run(&root, &selection),
         Task::Bench { args } => steps::bench(&root, &args),
         Task::Loom => steps::run(&root, &steps::Selection::only("loom")),
         Task::Crash => steps::run(&root, &steps::Selection::only("crash")),

@@ -68,6 +68,12 @@ impl Run {
         self
     }
 
+    /// Keeps `name` of this environment from the command.
+    pub fn without(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
     /// Counts the tests by the summaries of `runner`.
     pub fn counting(mut self, runner: Runner) -> Self {
         self.runner = runner;

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: the steps, in order, each with a heading and its time.
 
 use crate::run::{Counts, Run, Runner};
-use crate::tidy;
+use crate::{tidy, windows};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +15,9 @@ pub struct Selection {
     /// Leave this step out (may be given several times)
     #[arg(long, value_name = "STEP")]
     skip: Vec<String>,
+    /// Run only the tests for Windows, under Wine: the same as `--only windows`
+    #[arg(long)]
+    windows: bool,
     /// List the steps
     #[arg(long)]
     list: bool,
@@ -32,7 +35,10 @@ impl Selection {
             let names: Vec<&str> = STEPS.iter().map(|step| step.name).collect();
             return Err(format!("no step {name:?}; there are: {}", names.join(", ")));
         }
-        let wanted = |name: &str| self.only.is_empty() || self.only.iter().any(|only| only == name);
+        let all = self.only.is_empty() && !self.windows;
+        let wanted = |name: &str| {
+            all || self.only.iter().any(|only| only == name) || (self.windows && name == "windows")
+        };
         let skipped = |name: &str| self.skip.iter().any(|skip| skip == name);
         Ok(STEPS.iter().filter(|step| wanted(step.name) && !skipped(step.name)).collect())
     }
@@ -46,7 +52,7 @@ struct Step {
     run: fn(&mut Context) -> Result<(), String>,
 }
 
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "tidy",
         what: "floors, unsafe, pages, formats, orderings",
@@ -65,6 +71,7 @@ const STEPS: [Step; 9] = [
     Step { name: "docs", what: "documentation and its examples", counts: true, run: Context::docs },
     Step { name: "loom", what: "every interleaving of the primitives", counts: true, run: Context::loom },
     Step { name: "interop", what: "C++ programs on the other end", counts: true, run: Context::interop },
+    Step { name: "windows", what: "Windows programs under Wine", counts: true, run: Context::windows },
     Step { name: "crash", what: "SIGKILL at every named point", counts: true, run: Context::crash },
 ];
 
@@ -215,6 +222,10 @@ impl Context {
         self.test_with("-p crossing-interop-tests", &[("CROSSING_BIN", &program)])
     }
 
+    fn windows(&mut self) -> Result<(), String> {
+        windows::test(&self.root, &self.target, &mut self.counts)
+    }
+
     fn crash(&mut self) -> Result<(), String> {
         let run =
             self.cargo("test --release -p crossing-crash-tests --target-dir").arg(self.target.join("crash"));
@@ -227,7 +238,7 @@ fn quick(run: Run) -> Run {
 }
 
 /// Whether the command runs and succeeds.
-fn answers(program: &str, args: &[&str]) -> bool {
+pub fn answers(program: &str, args: &[&str]) -> bool {
     let quiet = Command::new(program)
         .args(args)
         .stdin(Stdio::null())
@@ -251,15 +262,21 @@ fn compiler(root: &Path) -> Result<(), String> {
     if answers(&name, &["--version"]) {
         return Ok(());
     }
+    install(root, "g++")
+        .map_err(|fix| format!("{name} is missing: the interop tests compile C++ programs; {fix}"))
+}
+
+/// Installs Debian packages on a CI machine; elsewhere answers with the command to run.
+pub fn install(root: &Path, packages: &str) -> Result<(), String> {
     let root_user =
         Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.trim_ascii() == b"0");
-    if std::env::var("CI").as_deref() == Ok("true") && root_user {
-        let mut none = Counts::default();
-        Run::new(root, "apt-get", "update").run(&mut none)?;
-        Run::new(root, "apt-get", "install --yes --no-install-recommends g++").run(&mut none)?;
-        return Ok(());
+    if std::env::var("CI").as_deref() != Ok("true") || !root_user {
+        return Err(format!("install it: apt-get install {packages}"));
     }
-    Err(format!("{name} is missing: the interop tests compile C++ programs; install it: apt-get install g++"))
+    let mut none = Counts::default();
+    Run::new(root, "apt-get", "update").run(&mut none)?;
+    let install = format!("install --yes --no-install-recommends {packages}");
+    Run::new(root, "apt-get", &install).env("DEBIAN_FRONTEND", "noninteractive").run(&mut none)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@ use super::{STEPS, Selection};
 
 fn names(only: &[&str], skip: &[&str]) -> Result<Vec<&'static str>, String> {
     let own = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
-    let selection = Selection { only: own(only), skip: own(skip), list: false };
+    let selection = Selection { only: own(only), skip: own(skip), ..Selection::default() };
     Ok(selection.choose()?.into_iter().map(|step| step.name).collect())
 }
 
@@ -16,6 +16,15 @@ fn only_and_skip_choose() {
     assert_eq!(names(&["loom", "tidy"], &[]).unwrap(), ["tidy", "loom"]);
     assert_eq!(names(&["loom", "tidy"], &["loom"]).unwrap(), ["tidy"]);
     assert_eq!(names(&[], &["tidy"]).unwrap()[0], "format");
+}
+
+#[test]
+fn windows_has_a_flag() {
+    let chosen = |selection: Selection| -> Vec<&str> {
+        selection.choose().unwrap().into_iter().map(|step| step.name).collect()
+    };
+    assert_eq!(chosen(Selection { windows: true, ..Selection::default() }), ["windows"]);
+    assert_eq!(chosen(Selection { windows: true, ..Selection::only("tidy") }), ["tidy", "windows"]);
 }
 
 #[test]
