@@ -1,5 +1,8 @@
 //! Chooses the backend. The only place in the workspace where `cfg(target_os)` is written.
 
+#[cfg(all(any(target_os = "linux", target_os = "macos", target_os = "freebsd"), not(crossing_os_stub)))]
+mod unix;
+
 #[cfg(all(target_os = "linux", not(crossing_os_stub)))]
 mod linux;
 #[cfg(all(target_os = "linux", not(crossing_os_stub)))]

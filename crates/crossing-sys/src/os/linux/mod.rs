@@ -1,13 +1,12 @@
 //! The linux backend.
 
 pub(crate) mod directory;
-pub(crate) mod file;
-pub(crate) mod fork;
 pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod mq;
 pub(crate) mod named_semaphore;
-pub(crate) mod process;
 pub(crate) mod sysv;
 pub(crate) mod wait;
+
+pub(crate) use super::unix::{file, fork, process};

@@ -1,11 +1,11 @@
-//! pthread_atfork(3): the child handler runs before any other code of the child, and calls only open(2), dup3(2) and
-//! close(2), which are async-signal-safe. It puts /dev/null in the place of each registered descriptor rather than closing
+//! pthread_atfork(3): the child handler runs before any other code of the child, and calls only open(2), dup2(2),
+//! fcntl(2) and close(2), which are async-signal-safe. It puts /dev/null in the place of each registered descriptor rather than closing
 //! it, so that the handle's later drop closes what it owns and not a stranger's file. The table is a fixed array of atomics, so that the handler needs no lock.
 //!
 //! States of an entry: 0 = free; n + 1 = descriptor n is closed in the child. Entries are claimed by compare-exchange;
 //! when all are taken (more than [`TABLE`] lock files in one process) further handles stay unregistered: a child then
 //! keeps those parents' locks until it execs or exits.
-#![allow(unsafe_code)] // pthread_atfork, close
+#![allow(unsafe_code)] // pthread_atfork, open, dup2, fcntl, close
 
 use crate::file::Handle;
 use std::os::fd::AsRawFd;
@@ -33,7 +33,10 @@ extern "C" fn in_child() {
         if value > 0 && null >= 0 {
             // SAFETY: the descriptor belongs to a registered handle that `forget` has not yet taken back, so it is open;
             // replacing the child's copy gives up its share of the locks and leaves the handle valid.
-            unsafe { libc::dup3(null, value - 1, libc::O_CLOEXEC) };
+            unsafe { libc::dup2(null, value - 1) };
+            // Not in one step (dup3), which macOS lacks: the child has one thread, which is here.
+            // SAFETY: the descriptor was opened by the line above; the flag is a plain integer.
+            unsafe { libc::fcntl(value - 1, libc::F_SETFD, libc::FD_CLOEXEC) };
         }
     }
     if null >= 0 {

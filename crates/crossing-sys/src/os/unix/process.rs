@@ -1,4 +1,4 @@
-//! clock_gettime(2), geteuid(2), getrandom(2).
+//! clock_gettime(2), geteuid(2), kill(2), random(4).
 
 use rustix::process::{Signal, getpid, kill_process};
 use std::io::{self, Read};

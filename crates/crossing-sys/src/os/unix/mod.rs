@@ -1,0 +1,6 @@
+//! What Linux, macOS and FreeBSD do alike. Each of their backends takes from here what it does not do in its own way.
+
+pub(crate) mod directory;
+pub(crate) mod file;
+pub(crate) mod fork;
+pub(crate) mod process;
