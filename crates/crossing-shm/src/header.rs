@@ -11,6 +11,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 pub(crate) const MAGIC: [u8; 8] = *b"CROSSSHM";
 pub(crate) const MAJOR: u16 = 1;
 pub(crate) const MINOR: u16 = 0;
+/// Where the table of sleepers lies: in the header's page, written only where the kernel does not keep sleepers itself.
+pub(crate) const WAIT_TABLE_OFFSET: usize = 1024;
 /// Where the participant table lies.
 pub(crate) const TABLE_OFFSET: usize = 4096;
 /// Where the users' bytes begin.
@@ -41,6 +43,7 @@ pub(crate) struct SegmentHeader {
 }
 
 const _: () = assert!(size_of::<SegmentHeader>() == 88);
+const _: () = assert!(WAIT_TABLE_OFFSET + size_of::<crossing_sys::wait::WaitTable>() <= TABLE_OFFSET);
 
 impl SegmentHeader {
     pub(crate) fn new(payload_len: u64, schema: u64, persist: bool) -> Result<Self> {

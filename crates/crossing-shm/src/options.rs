@@ -25,6 +25,7 @@ pub struct SegmentOptions {
     pub(crate) access: Access,
     pub(crate) map: MapOptions,
     pub(crate) persist: bool,
+    pub(crate) across_sessions: bool,
     pub(crate) schema: Option<u64>,
     pub(crate) timeout: Duration,
     pub(crate) root: Option<PathBuf>,
@@ -38,6 +39,7 @@ impl SegmentOptions {
             access: Access::Private,
             map: MapOptions::default(),
             persist: false,
+            across_sessions: false,
             schema: None,
             timeout: Duration::from_secs(5),
             root: None,
@@ -83,6 +85,16 @@ impl SegmentOptions {
     /// Whether it stays when its creator and all users are gone. By default its creator removes it.
     pub fn persist(&mut self, persist: bool) -> &mut Self {
         self.persist = persist;
+        self
+    }
+
+    /// Whether processes of other login sessions are to find its memory too (if its access admits them).
+    ///
+    /// # Platform-specific behavior
+    /// Windows: its section is `Global\` instead of `Local\`, which outside of services takes the privilege
+    /// SeCreateGlobalPrivilege; a segment that [persists](Self::persist) needs none. Elsewhere sessions do not matter.
+    pub fn across_sessions(&mut self, yes: bool) -> &mut Self {
+        self.across_sessions = yes;
         self
     }
 

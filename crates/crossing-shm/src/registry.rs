@@ -62,13 +62,14 @@ pub(crate) struct Place {
     pub(crate) directory: PathBuf,
     pub(crate) segment: PathBuf,
     lock: PathBuf,
+    trash: PathBuf,
 }
 
 impl Place {
     pub(crate) fn new(root: &Path, name: &str) -> Result<Self> {
         let directory = root.join(name::encode(name)?);
         let (segment, lock) = (directory.join("segment"), directory.join("lock"));
-        Ok(Self { name: name.to_owned(), directory, segment, lock })
+        Ok(Self { name: name.to_owned(), directory, segment, lock, trash: trash(root) })
     }
 
     /// Locks the name. Without `create` a missing directory is `NotFound`.
@@ -101,6 +102,11 @@ impl Place {
     }
 }
 
+/// Where what cannot be deleted yet waits; no name's directory begins with a dot.
+fn trash(root: &Path) -> PathBuf {
+    root.join(".trash")
+}
+
 fn not_found(name: &str) -> Error {
     Error::new(ErrorKind::NotFound, "open segment", name)
         .fix(format!("create it first: `crossing shm create {name} --size 64K`, or open_or_create"))
@@ -120,7 +126,7 @@ impl NameLock<'_> {
             let path = entry.map_err(error)?.path();
             if path != self.place.segment && path != self.place.lock {
                 crash::point("registry.sweep.before");
-                remove_file(&path)?;
+                remove_file(&path, &self.place.trash)?;
             }
         }
         Ok(())
@@ -133,7 +139,7 @@ impl NameLock<'_> {
             Err(error) => Err(error),
             Ok(witness) if witness.is_stale() => {
                 crash::point("registry.clear.before");
-                remove_file(&self.place.segment)?;
+                remove_file(&self.place.segment, &self.place.trash)?;
                 Ok(true)
             }
             Ok(_) => Ok(false),
@@ -143,10 +149,10 @@ impl NameLock<'_> {
     /// Removes everything the name comprises.
     pub(crate) fn remove_all(self) -> Result<()> {
         crash::point("registry.remove.before");
-        remove_file(&self.place.segment)?;
+        remove_file(&self.place.segment, &self.place.trash)?;
         crash::point("registry.remove.segment-gone");
         self.sweep()?;
-        remove_file(&self.place.lock)?;
+        remove_file(&self.place.lock, &self.place.trash)?;
         crash::point("registry.remove.lock-gone");
         match std::fs::remove_dir(&self.place.directory) {
             // Somebody who comes after the lock file went has made a new one: the directory is his.
@@ -163,11 +169,9 @@ impl NameLock<'_> {
     }
 }
 
-fn remove_file(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::os(error, "remove file", path.display().to_string()))
-        }
+fn remove_file(path: &Path, trash: &Path) -> Result<()> {
+    match directory::remove(path, trash) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
     }
 }
@@ -175,6 +179,8 @@ fn remove_file(path: &Path) -> Result<()> {
 /// A segment's file seen from outside: who lives is asked of the kernel, what it is of its header.
 pub(crate) struct Witness {
     header: Result<SegmentHeader>,
+    /// The memory went with its last user; only its file is left.
+    gone: bool,
     locks: LockFile,
     participants: Vec<ParticipantInfo>,
 }
@@ -183,8 +189,9 @@ impl Witness {
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let file = MemoryFile::open(path, true)?;
         let (header, participants) = crate::segment::look(&file, &path.display().to_string());
+        let gone = header.is_err() && file.is_gone();
         let locks = LockFile::new(file.into_handle());
-        let mut witness = Self { header, locks, participants };
+        let mut witness = Self { header, gone, locks, participants };
         for participant in &mut witness.participants {
             participant.alive = witness.locks.is_locked_elsewhere(participant.slot as u32).unwrap_or(true);
         }
@@ -203,7 +210,7 @@ impl Witness {
     /// it may be of a newer build, or the damage of something kept, so only [`remove`] by name takes it.
     pub(crate) fn is_stale(&self) -> bool {
         let leaves = self.header.as_ref().is_ok_and(|header| !header.persist());
-        leaves && !self.owned() && !self.in_use()
+        (leaves || self.gone) && !self.owned() && !self.in_use()
     }
 
     fn entry(self, name: String, path: PathBuf) -> Entry {
@@ -212,6 +219,7 @@ impl Witness {
         let participants = self.participants;
         let (header, problem) = match self.header {
             Ok(header) => (Some(header), None),
+            Err(_) if self.gone => (None, None),
             Err(error) => (None, Some(error.to_string())),
         };
         let figure = |pick: fn(&SegmentHeader) -> u64| header.as_ref().map_or(0, pick);
@@ -318,6 +326,7 @@ pub fn remove_stale() -> Result<Vec<String>> {
             removed.push(name);
         }
     }
+    directory::empty_trash(&trash(&root));
     removed.sort();
     Ok(removed)
 }

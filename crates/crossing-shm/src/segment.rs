@@ -1,7 +1,7 @@
 //! Segments: creating, opening, owning.
 #![allow(unsafe_code)] // the participant table within a mapping
 
-use crate::header::{PAYLOAD_OFFSET, SegmentHeader, TABLE_OFFSET};
+use crate::header::{PAYLOAD_OFFSET, SegmentHeader, TABLE_OFFSET, WAIT_TABLE_OFFSET};
 use crate::options::SegmentOptions;
 use crate::region::{Ground, Region};
 use crate::registry::{NameLock, OWNER_SLOT, Place};
@@ -9,7 +9,7 @@ use crossing_sync::Participant;
 use crossing_sync::participant::{MAX_PARTICIPANTS, ParticipantInfo, ParticipantTable};
 use crossing_sys::file::{Access, Handle};
 use crossing_sys::lock::LockFile;
-use crossing_sys::memory::{MapOptions, Mapping, MemoryFile};
+use crossing_sys::memory::{MapOptions, Mapping, MemoryFile, Storage};
 use crossing_sys::wait::WaitSpace;
 use crossing_sys::{Error, ErrorKind, Result, crash, directory};
 use std::ops::Deref;
@@ -131,7 +131,13 @@ impl Segment {
         let header = SegmentHeader::new(size as u64, options.schema.unwrap_or(0), options.persist)?;
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let temporary = place.directory.join(format!("new-{}-{number}", std::process::id()));
-        let file = MemoryFile::create(&temporary, options.access)?;
+        let storage = Storage {
+            access: options.access,
+            persist: options.persist,
+            huge_pages: options.map.huge_pages,
+            across_sessions: options.across_sessions,
+        };
+        let file = MemoryFile::create(&temporary, &storage)?;
         crash::point("segment.create.file");
         file.allocate(header.file_len(), &place.name)?;
         crash::point("segment.create.allocated");
@@ -144,7 +150,7 @@ impl Segment {
             locks.try_lock(OWNER_SLOT).map_err(|cause| Error::os(cause, "own segment", &*place.name))?;
         debug_assert!(owner, "nobody else knows the file yet");
         crash::point("segment.create.owned");
-        let region = join(mapping, locks, &header, &place.name)?;
+        let region = join(mapping, locks, &header, options.access, &place.name)?;
         directory::rename_new(&temporary, &place.segment)?;
         crash::point("segment.create.named");
         Ok((region, header))
@@ -168,7 +174,13 @@ impl Segment {
         let region = if options.map.read_only {
             Region::new(Arc::new(Ground::Mapped(mapping)), PAYLOAD_OFFSET, true, &place.name)
         } else {
-            join(mapping, lock_opening(&place.segment)?, &header, &place.name)?
+            join(
+                mapping,
+                lock_opening(&place.segment)?,
+                &header,
+                directory::access_of(&place.segment).unwrap_or_default(),
+                &place.name,
+            )?
         };
         crash::point("segment.open.joined");
         let kind = Kind::Named { root: root_of(options)?, name: place.name.clone(), header };
@@ -202,7 +214,7 @@ impl Segment {
         created: bool,
     ) -> Result<Self> {
         // A handle that travels carries its locks along, so each participant locks through an opening of its own.
-        let region = join(mapping, LockFile::new(file.reopen(false)?), &header, label)?;
+        let region = join(mapping, LockFile::new(file.reopen(false)?), &header, Access::Private, label)?;
         Ok(Self { kind: Kind::Anonymous { handle: file.into_handle(), header }, region, created })
     }
 
@@ -308,13 +320,22 @@ pub(crate) fn check_wishes(
 }
 
 /// Joins the table of participants in `mapping`.
-fn join(mapping: Mapping, locks: LockFile, header: &SegmentHeader, name: &str) -> Result<Region> {
-    let base = mapping.as_ptr();
-    let space = WaitSpace { identity: header.identity, base: base.addr(), len: mapping.len() };
+fn join(
+    mapping: Mapping,
+    locks: LockFile,
+    header: &SegmentHeader,
+    access: Access,
+    name: &str,
+) -> Result<Region> {
+    let (base, len) = (mapping.as_ptr(), mapping.len());
     let ground = Arc::new(Ground::Mapped(mapping));
     // SAFETY: every segment is longer than the table's place in it.
     let table = unsafe { base.add(TABLE_OFFSET) }.cast::<ParticipantTable>();
     let table = NonNull::new(table).ok_or_else(|| Error::new(ErrorKind::Os, "map memory", name))?;
+    // SAFETY: the table of sleepers lies before the participants' in the same mapping.
+    let beds = unsafe { table.byte_sub(TABLE_OFFSET - WAIT_TABLE_OFFSET) }.cast();
+    // SAFETY: mapped writable and aligned to 64 while `ground` lives, which the participant keeps with the space.
+    let space = unsafe { WaitSpace::shared(header.identity, base.addr(), len, beds, access) };
     // SAFETY: the table is mapped writable (read-only openings do not join) while `ground` lives, and aligned to a page.
     let participant = unsafe { Participant::join(table, locks, space, ground.clone()) }?;
     Ok(Region::new(ground, PAYLOAD_OFFSET, false, name).with_participant(participant))

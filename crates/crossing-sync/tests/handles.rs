@@ -5,10 +5,11 @@
 use crossing_sync::participant::{self, Participant, ParticipantTable};
 use crossing_sync::*;
 use crossing_sys::ErrorKind;
+use crossing_sys::directory::open_lock_file;
+use crossing_sys::file::Access;
 use crossing_sys::lock::LockFile;
 use crossing_sys::wait::WaitSpace;
-use std::fs::{File, OpenOptions};
-use std::os::fd::OwnedFd;
+use std::fs::File;
 use std::path::PathBuf;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -41,19 +42,29 @@ impl Ground {
     }
 
     fn locks(&self) -> LockFile {
-        let file = OpenOptions::new().read(true).write(true).open(&self.path).unwrap();
-        LockFile::new(OwnedFd::from(file).into())
+        LockFile::new(open_lock_file(&self.path, Access::Private).unwrap())
+    }
+
+    /// Every participant has a space of its own, as if it were a process of its own.
+    fn space(&self) -> WaitSpace {
+        let mut identity = [0; 16];
+        identity[..8].copy_from_slice(&(self.table().addr().get() as u64).to_le_bytes());
+        identity[8..12].copy_from_slice(&std::process::id().to_le_bytes());
+        let base = self.table().addr().get();
+        // SAFETY: after the participants' table, within the memory, which is 16 KiB long; aligned to 64.
+        let table = unsafe { self.table().byte_add(4096) };
+        // SAFETY: zeroed memory that every user of the space keeps.
+        unsafe { WaitSpace::shared(identity, base, 12 * 1024, table.cast(), Access::Private) }
     }
 
     fn join(&self) -> Arc<Participant> {
         // SAFETY: the table lies in memory that `keep` keeps; it was zero at first.
-        unsafe { Participant::join(self.table(), self.locks(), WaitSpace::PRIVATE, self.memory.clone()) }
-            .unwrap()
+        unsafe { Participant::join(self.table(), self.locks(), self.space(), self.memory.clone()) }.unwrap()
     }
 
     fn attach<C: SharedCell>(&self, me: &Arc<Participant>) -> C::Handle {
         // SAFETY: within the memory, which is 16 KiB long.
-        let cell = unsafe { self.table().byte_add(4096) };
+        let cell = unsafe { self.table().byte_add(8192) };
         // SAFETY: after the table there is room for any cell, aligned to 64; only this type is put there.
         unsafe { C::attach(me.clone(), cell.cast()) }
     }
@@ -96,9 +107,8 @@ fn the_table_is_full_at_256_and_says_so() {
     let ground = Ground::new();
     let members: Vec<_> = (0..256).map(|_| ground.join()).collect();
     // SAFETY: as in `join`.
-    let refused = unsafe {
-        Participant::join(ground.table(), ground.locks(), WaitSpace::PRIVATE, ground.memory.clone())
-    };
+    let refused =
+        unsafe { Participant::join(ground.table(), ground.locks(), ground.space(), ground.memory.clone()) };
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::LimitReached);
     drop(members);
     ground.join();

@@ -24,14 +24,16 @@ fn more_than_there_is_says_what_is_needed_and_free() {
         .parent()
         .unwrap()
         .join(format!("crossing-full-{}", std::process::id()));
-    let file = MemoryFile::create(&path, Access::Private).unwrap();
+    let file = MemoryFile::create(&path, &Storage::default()).unwrap();
     std::fs::remove_file(&path).unwrap();
     let error = file.allocate(1 << 50, "too-much").unwrap_err();
     let ErrorKind::NoSpace { need, have } = error.kind() else { panic!("{error}") };
     assert!(need == 1 << 50 && have < need);
     let text = error.to_string();
     assert!(
-        text.contains("free") && text.contains("1 PiB needed") && text.contains("remount,size="),
+        text.contains("free")
+            && text.contains("1 PiB needed")
+            && text.contains(&(1_u64 << 50).to_string()[..4]),
         "{text}"
     );
 }
@@ -41,5 +43,6 @@ fn posix_names_are_checked() {
     for bad in ["", "name", "/", "/a/b", "/..", "/a\0b"] {
         assert_eq!(MemoryFile::open_posix(bad, true).unwrap_err().kind(), ErrorKind::ApiMisuse, "{bad:?}");
     }
-    assert_eq!(MemoryFile::open_posix("/crossing-not-there", true).unwrap_err().kind(), ErrorKind::NotFound);
+    let missing = MemoryFile::open_posix("/crossing-not-there", true).unwrap_err().kind();
+    assert_eq!(missing, if cfg!(unix) { ErrorKind::NotFound } else { ErrorKind::Unsupported });
 }

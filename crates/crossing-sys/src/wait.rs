@@ -4,16 +4,21 @@
 //! call; protocols keep a "somebody sleeps" mark next to the word so as not to make it in vain.
 //!
 //! # Platform-specific behavior
-//! Linux: futex(2) with the shared flag, futex_waitv(2) for several words. Systems whose wait does not cross processes
-//! pair the word with a kernel object found by the [`WaitSpace`] that the word lives in.
+//! Linux: futex(2) with the shared flag, futex_waitv(2) for several words; the kernel keeps the sleepers. Windows:
+//! `WaitOnAddress` does not cross processes, so sleepers lie in the [`WaitTable`] of the memory, each with a named event
+//! (`os/windows/wait.rs` has the protocol). Words of this process alone need no table: [`WaitSpace::private`].
 
-use std::sync::atomic::AtomicU32;
+#![allow(unsafe_code)] // a table in mapped memory is shared between threads
+
+use crate::file::Access;
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Instant;
 
 /// Why a wait ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum WaitEnd {
-    /// Somebody woke this waiter, or the system did for reasons of its own.
+    /// Somebody woke this waiter, the process it watched ended, or the system did so for reasons of its own.
     Woken,
     /// The word did not hold the expected value.
     Changed,
@@ -21,37 +26,106 @@ pub enum WaitEnd {
     TimedOut,
 }
 
-/// A stretch of shared memory whose words can be waited on: says how other processes find the same words.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WaitSpace {
-    /// What names the memory in every process that maps it.
-    pub identity: [u8; 16],
-    /// Where it is mapped in this process.
-    pub base: usize,
-    /// Its length in bytes.
-    pub len: usize,
+/// How many sleepers a [`WaitTable`] has room for.
+pub const MAX_SLEEPERS: usize = 384;
+
+/// Who sleeps on which word of a piece of shared memory, where the system itself does not know. All zero: nobody.
+///
+/// It lies in every segment, so that a segment looks alike on every system; where the kernel keeps the sleepers it stays
+/// zero.
+// FORMAT: segment.md WaitTable size=3072
+#[repr(C, align(64))]
+#[derive(Debug)]
+pub struct WaitTable {
+    pub(crate) beds: [AtomicU64; MAX_SLEEPERS],
 }
+
+const _: () = assert!(size_of::<WaitTable>() == 3072 && align_of::<WaitTable>() == 64);
+
+/// Who sleeps, and whose death is to end the sleep.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Sleeper {
+    /// The sleeper's number among those who share the memory; not 0. Private spaces do not look at it.
+    pub id: u32,
+    /// The number and process id of the one being waited for; its death ends the wait where [`WATCHES_DEATH`].
+    pub watch: Option<(u32, u32)>,
+}
+
+/// Whether waits end when the process in [`Sleeper::watch`] dies. A help and never a proof, as [`ring_on_death`] is.
+pub const WATCHES_DEATH: bool = crate::os::wait::WATCHES_DEATH;
+
+/// A stretch of shared memory whose words can be waited on: says how other processes find the same words.
+#[derive(Debug)]
+#[allow(dead_code)] // as for `Place`
+pub struct WaitSpace {
+    pub(crate) place: Option<Place>,
+    pub(crate) room: crate::os::wait::Room,
+}
+
+/// Where shared words lie.
+#[derive(Debug)]
+#[allow(dead_code)] // not read where the kernel finds shared words by itself
+pub(crate) struct Place {
+    pub(crate) identity: [u8; 16],
+    pub(crate) base: usize,
+    pub(crate) len: usize,
+    pub(crate) table: NonNull<WaitTable>,
+    pub(crate) access: Access,
+}
+
+// SAFETY: the table consists of atomics and stays mapped as long as the space is used (the promise of `shared`).
+unsafe impl Send for WaitSpace {}
+// SAFETY: as above.
+unsafe impl Sync for WaitSpace {}
 
 impl WaitSpace {
     /// The space of words that only this process uses.
-    pub const PRIVATE: Self = Self { identity: [0; 16], base: 0, len: usize::MAX };
+    #[must_use]
+    pub fn private() -> Self {
+        Self { place: None, room: crate::os::wait::Room::default() }
+    }
+
+    /// The space of the words in `len` bytes at `base`, which `identity` names in every process that maps them; whoever
+    /// `access` admits may wake and be woken.
+    ///
+    /// # Safety
+    /// `table` must point to a mapped, writable table, aligned to 64 bytes, as long as this value is used.
+    #[must_use]
+    pub unsafe fn shared(
+        identity: [u8; 16],
+        base: usize,
+        len: usize,
+        table: NonNull<WaitTable>,
+        access: Access,
+    ) -> Self {
+        let place = Place { identity, base, len, table, access };
+        Self { place: Some(place), room: crate::os::wait::Room::default() }
+    }
 
     /// Sleeps while `word` holds `expected`, until woken or until `deadline` (`None`: no end).
     #[inline]
-    pub fn wait(&self, word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> WaitEnd {
-        crate::os::wait::wait(self, word, expected, deadline)
+    pub fn wait(&self, word: &AtomicU32, expected: u32, deadline: Option<Instant>, who: Sleeper) -> WaitEnd {
+        crate::os::wait::wait(self, word, expected, deadline, who)
     }
 
     /// Sleeps while every word holds its expected value; at most [`MAX_WAIT_WORDS`] words, further ones are not watched.
     #[inline]
-    pub fn wait_any(&self, words: &[(&AtomicU32, u32)], deadline: Option<Instant>) -> WaitEnd {
-        crate::os::wait::wait_any(self, &words[..words.len().min(MAX_WAIT_WORDS)], deadline)
+    pub fn wait_any(&self, words: &[(&AtomicU32, u32)], deadline: Option<Instant>, who: Sleeper) -> WaitEnd {
+        crate::os::wait::wait_any(self, &words[..words.len().min(MAX_WAIT_WORDS)], deadline, who)
     }
 
     /// Wakes at most `count` waiters of `word`.
+    ///
+    /// `is_alive` tells of a sleeper's number whether its process lives, so that no wake is spent on the dead; it is asked
+    /// only where the kernel does not know. It may err towards "alive".
     #[inline]
-    pub fn wake(&self, word: &AtomicU32, count: u32) {
-        crate::os::wait::wake(self, word, count);
+    pub fn wake(&self, word: &AtomicU32, count: u32, is_alive: &dyn Fn(u32) -> bool) {
+        crate::os::wait::wake(self, word, count, is_alive);
+    }
+
+    /// Forgets sleepers who died asleep, where the kernel does not do so: call it when somebody joins.
+    pub fn sweep(&self, is_alive: &dyn Fn(u32) -> bool) {
+        crate::os::wait::sweep(self, is_alive);
     }
 }
 

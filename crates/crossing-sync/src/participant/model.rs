@@ -83,7 +83,13 @@ impl Participant {
         self.rouse(std::ptr::from_ref(word).addr(), count);
     }
 
-    pub(crate) fn wait_low(&self, word: &AtomicU64, expected: u32, _: Option<Instant>) -> WaitEnd {
+    pub(crate) fn wait_low(
+        &self,
+        word: &AtomicU64,
+        expected: u32,
+        _: Option<Instant>,
+        _: Option<ParticipantId>,
+    ) -> WaitEnd {
         self.sleep(std::ptr::from_ref(word).addr(), || word.fetch_add(0, Ordering::SeqCst) as u32 == expected)
     }
 

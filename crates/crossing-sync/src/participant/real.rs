@@ -4,7 +4,7 @@
 use super::{MAX_PARTICIPANTS, ParticipantId, SLOT_BITS};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
 use crossing_sys::lock::LockFile;
-use crossing_sys::wait::{self, WaitEnd, WaitSpace};
+use crossing_sys::wait::{self, Sleeper, WaitEnd, WaitSpace};
 use crossing_sys::{Error, ErrorKind, Result};
 use std::any::Any;
 use std::fmt;
@@ -95,14 +95,10 @@ impl Participant {
                 std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
             entry.joined.store(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
             crossing_sys::crash::point("participant.join.done");
-            return Ok(Arc::new(Self {
-                id,
-                table,
-                locks,
-                space,
-                born: crossing_sys::fork::generation(),
-                _keep: keep,
-            }));
+            let born = crossing_sys::fork::generation();
+            let participant = Self { id, table, locks, space, born, _keep: keep };
+            participant.space.sweep(&|id| participant.lives(id));
+            return Ok(Arc::new(participant));
         }
         Err(Error::new(ErrorKind::LimitReached, "join", "participant table")
             .detail(format!("{MAX_PARTICIPANTS} live participants"))
@@ -160,21 +156,42 @@ impl Participant {
         ParticipantId::new(slot, generation & (u32::MAX >> SLOT_BITS))
     }
 
+    /// As [`is_alive`](Self::is_alive), for a number found in shared memory.
+    fn lives(&self, raw: u32) -> bool {
+        ParticipantId::from_raw(raw).is_some_and(|id| self.is_alive(id))
+    }
+
+    fn sleeper(&self, watch: Option<ParticipantId>) -> Sleeper {
+        let watch = watch.and_then(|id| {
+            // Relaxed: a hint. A wrong process ends the sleep too early or not at all; sleeps are short for that.
+            let pid = self.entry(id.slot()?).pid.load(Ordering::Relaxed);
+            Some((id.raw(), pid))
+        });
+        Sleeper { id: self.id.raw(), watch }
+    }
+
     pub(crate) fn wait(&self, word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> WaitEnd {
-        self.space.wait(word, expected, deadline)
+        self.space.wait(word, expected, deadline, self.sleeper(None))
     }
 
     pub(crate) fn wake(&self, word: &AtomicU32, count: u32) {
-        self.space.wake(word, count);
+        self.space.wake(word, count, &|id| self.lives(id));
     }
 
-    /// Waits while the low half of `word` is `expected`.
-    pub(crate) fn wait_low(&self, word: &AtomicU64, expected: u32, deadline: Option<Instant>) -> WaitEnd {
-        self.space.wait(low_half(word), expected, deadline)
+    /// Waits while the low half of `word` is `expected`; also until `owner` dies, where the system can tell.
+    pub(crate) fn wait_low(
+        &self,
+        word: &AtomicU64,
+        expected: u32,
+        deadline: Option<Instant>,
+        owner: Option<ParticipantId>,
+    ) -> WaitEnd {
+        let who = if wait::WATCHES_DEATH { self.sleeper(owner) } else { self.sleeper(None) };
+        self.space.wait(low_half(word), expected, deadline, who)
     }
 
     pub(crate) fn wake_low(&self, word: &AtomicU64, count: u32) {
-        self.space.wake(low_half(word), count);
+        self.space.wake(low_half(word), count, &|id| self.lives(id));
     }
 
     #[inline]

@@ -146,7 +146,7 @@ impl RawBarrier {
                 Some(place) => BarrierBroken::MemberDied(place),
                 None if until.passed() => BarrierBroken::TimedOut,
                 None => {
-                    me.wait_low(&self.state, round, until.slice(WATCHFUL));
+                    me.wait_low(&self.state, round, until.slice(WATCHFUL), None);
                     crash::point("barrier.wait.woken");
                     continue;
                 }

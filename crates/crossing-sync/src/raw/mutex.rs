@@ -23,7 +23,8 @@
 //! * owning: the bell wakes one sleeper at once; without a bell sleepers look every few milliseconds. The sleeper proves
 //!   the death by the owner's kernel lock and takes over by compare-exchange on the whole word, so exactly one succeeds.
 //!   The bell may ring a little before the kernel releases the lock (a process dies in that order), so a sleeper that
-//!   was woken without a change looks often for a short while.
+//!   was woken without a change looks often for a short while. Where there are no bells but processes can be watched
+//!   (`crossing_sys::wait::WATCHES_DEATH`), every sleeper watches the owner's process instead.
 //! * unlocked, but not yet woken the sleeper: the bell is still armed and wakes it; without a bell it looks by itself
 //!   within 100 ms.
 //! * woken, but not yet acquired: the waiter has the bell armed too, which passes the wake on.
@@ -35,7 +36,7 @@ use crate::atomic::{AtomicU64, Ordering, spin};
 use crate::participant::{Participant, ParticipantId};
 use crate::{Acquired, TimedOut, Until};
 use crossing_sys::crash;
-use crossing_sys::wait::WaitEnd;
+use crossing_sys::wait::{WATCHES_DEATH, WaitEnd};
 use std::time::Duration;
 
 /// The mutex word. All zero: unlocked.
@@ -179,7 +180,7 @@ impl RawMutex {
             {
                 continue;
             }
-            me.wait_low(&self.0, (word | SLEEPERS) as u32, until.slice(WATCHFUL));
+            me.wait_low(&self.0, (word | SLEEPERS) as u32, until.slice(WATCHFUL), Some(owner));
         }
     }
 }
@@ -271,13 +272,14 @@ impl Waiting<'_> {
         }
         crash::point("mutex.sleep.marked");
         let slice = match (self.suspicion, word & BELL, self.sleeps) {
+            (0, _, _) if WATCHES_DEATH => TRUSTING,
             (0, 0, _) | (0, _, 0) => WATCHFUL,
             (0, _, _) => TRUSTING,
             (left, _, _) => SUSPICIOUS_PAUSE * (1 << (SUSPICIOUS_LOOKS - left).min(6)),
         };
         self.slept = true;
         self.sleeps = self.sleeps.saturating_add(1);
-        let end = self.me.wait_low(mutex, marked as u32, self.until.slice(slice));
+        let end = self.me.wait_low(mutex, marked as u32, self.until.slice(slice), owner_of(word));
         crash::point("mutex.sleep.woken");
         let unchanged = mutex.load(Ordering::Relaxed) == marked;
         self.suspicion = match (end, unchanged) {

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // mmap and munmap
 
 use crate::file::{Access, Handle};
-use crate::memory::HugePages;
+use crate::memory::{HugePages, Storage};
 use rustix::fs::{FallocateFlags, MemfdFlags, Mode, OFlags, SealFlags};
 use rustix::mm::{Advice, MapFlags, ProtFlags};
 use std::io;
@@ -18,14 +18,20 @@ pub(crate) fn mode_of(access: Access) -> Mode {
     }
 }
 
-pub(crate) fn create(path: &Path, access: Access) -> io::Result<Handle> {
+pub(crate) fn create(path: &Path, storage: &Storage) -> io::Result<(Handle, Backing)> {
+    let access = storage.access;
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let file = rustix::fs::open(path, flags, Mode::from_raw_mode(0o600))?;
     if access != Access::Private {
         // Past the umask, which must not narrow what was asked for.
         rustix::fs::fchmod(&file, mode_of(access))?;
     }
-    Ok(file.into())
+    Ok((file.into(), Backing::default()))
+}
+
+/// A file's memory stays with its name.
+pub(crate) fn is_gone(_: &Handle) -> bool {
+    false
 }
 
 pub(crate) fn open(path: &Path, read_only: bool) -> io::Result<Handle> {
@@ -42,13 +48,14 @@ pub(crate) fn open(path: &Path, read_only: bool) -> io::Result<Handle> {
     Ok(file.into())
 }
 
-pub(crate) fn anonymous(label: &str, huge_pages: HugePages) -> io::Result<Handle> {
+pub(crate) fn anonymous(label: &str, huge_pages: HugePages) -> io::Result<(Handle, Backing)> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
+    let backing = Backing { large_pages: huge_pages == HugePages::Require };
     let label: String = label.chars().filter(|c| *c != '\0').take(200).collect();
     if huge_pages == HugePages::Require {
-        return Ok(rustix::fs::memfd_create(&*label, flags | MemfdFlags::HUGETLB)?.into());
+        return Ok((rustix::fs::memfd_create(&*label, flags | MemfdFlags::HUGETLB)?.into(), backing));
     }
-    Ok(rustix::fs::memfd_create(&*label, flags)?.into())
+    Ok((rustix::fs::memfd_create(&*label, flags)?.into(), backing))
 }
 
 const SEALS: SealFlags = SealFlags::SHRINK.union(SealFlags::GROW).union(SealFlags::SEAL);
@@ -65,7 +72,7 @@ pub(crate) fn is_sealed(handle: &Handle) -> io::Result<bool> {
     }
 }
 
-pub(crate) fn allocate(handle: &Handle, len: u64) -> io::Result<()> {
+pub(crate) fn allocate(handle: &Handle, _: &Backing, len: u64) -> io::Result<()> {
     loop {
         match rustix::fs::fallocate(handle, FallocateFlags::empty(), 0, len) {
             Err(rustix::io::Errno::INTR) => {}
@@ -82,7 +89,7 @@ pub(crate) fn is_no_space(error: &io::Error) -> bool {
 }
 
 /// Free bytes of the storage that holds `handle`, and where that is mounted.
-pub(crate) fn free_space(handle: &Handle) -> io::Result<(u64, String)> {
+pub(crate) fn free_space(handle: &Handle, _: &Backing) -> io::Result<(u64, String)> {
     let stat = rustix::fs::fstatvfs(handle)?;
     if stat.f_blocks == 0 {
         return Err(io::ErrorKind::Unsupported.into()); // a memfd: as much as there is memory
@@ -104,8 +111,8 @@ pub(crate) fn reopen(handle: &Handle, read_only: bool) -> io::Result<Handle> {
     Ok(rustix::fs::open(path, access | OFlags::CLOEXEC, Mode::empty())?.into())
 }
 
-pub(crate) fn posix_directory() -> PathBuf {
-    PathBuf::from("/dev/shm")
+pub(crate) fn posix_directory() -> Option<PathBuf> {
+    Some(PathBuf::from("/dev/shm"))
 }
 
 /// A mapping, undone on drop.
@@ -137,7 +144,7 @@ impl Drop for Map {
     }
 }
 
-pub(crate) fn map(handle: &Handle, len: usize, read_only: bool) -> io::Result<Map> {
+pub(crate) fn map(handle: &Handle, _: &Backing, len: usize, read_only: bool) -> io::Result<Map> {
     let protection = if read_only { ProtFlags::READ } else { ProtFlags::READ | ProtFlags::WRITE };
     // SAFETY: a fresh range chosen by the kernel: no existing memory is touched.
     let start = unsafe { rustix::mm::mmap(ptr::null_mut(), len, protection, MapFlags::SHARED, handle, 0) }?;
@@ -160,5 +167,32 @@ pub(crate) fn lock_limit() -> String {
     limit.map_or_else(
         || "no limit on locked memory".into(),
         |limit| format!("RLIMIT_MEMLOCK is {limit} bytes"),
+    )
+}
+
+/// Nothing beside the handle is needed to find the memory.
+#[derive(Debug, Default)]
+pub(crate) struct Backing {
+    large_pages: bool,
+}
+
+impl Backing {
+    pub(crate) fn wants_large_pages(&self) -> bool {
+        self.large_pages
+    }
+}
+
+/// What to do when large pages are not to be had.
+pub(crate) const LARGE_PAGES_FIX: &str =
+    "mount the memory storage with huge=advise, or set vm.nr_hugepages, or ask with Try";
+
+/// What to do when memory cannot be locked.
+pub(crate) const LOCK_FIX: &str = "raise it: `ulimit -l`, LimitMEMLOCK= in a unit, or CAP_IPC_LOCK";
+
+/// What to do when there is too little of it.
+pub(crate) fn no_space_fix(size: u64, place: &str) -> String {
+    format!(
+        "free space there, ask for less, or enlarge it: `mount -o remount,size={size} {place}` (in a container: \
+         `docker run --shm-size`)"
     )
 }

@@ -1,5 +1,6 @@
 //! The linux backend.
 
+pub(crate) mod children;
 pub(crate) mod directory;
 pub(crate) mod local;
 pub(crate) mod lock;

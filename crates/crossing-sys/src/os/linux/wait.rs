@@ -1,12 +1,19 @@
 //! futex(2), futex_waitv(2), and the death bell on the thread's robust list.
 #![allow(unsafe_code)] // raw system calls; writes to the thread's own robust list head
 
-use crate::wait::{WaitEnd, WaitSpace};
+use crate::wait::{Sleeper, WaitEnd, WaitSpace};
 use std::cell::Cell;
 use std::io;
 use std::ptr;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering, compiler_fence};
 use std::time::Instant;
+
+/// The death bell does it, and the lock of the dead.
+pub(crate) const WATCHES_DEATH: bool = false;
+
+/// The kernel keeps the sleepers: nothing to remember.
+#[derive(Debug, Default)]
+pub(crate) struct Room;
 
 /// A deadline as CLOCK_MONOTONIC sees it; `Instant` is that clock on Linux, but hides its origin.
 fn absolute(deadline: Instant) -> libc::timespec {
@@ -34,7 +41,13 @@ fn end_of(outcome: libc::c_long) -> WaitEnd {
     }
 }
 
-pub(crate) fn wait(_: &WaitSpace, word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> WaitEnd {
+pub(crate) fn wait(
+    _: &WaitSpace,
+    word: &AtomicU32,
+    expected: u32,
+    deadline: Option<Instant>,
+    _: Sleeper,
+) -> WaitEnd {
     let until = deadline.map(absolute);
     let until = until.as_ref().map_or(ptr::null(), ptr::from_ref);
     // FUTEX_WAIT_BITSET takes an absolute deadline on CLOCK_MONOTONIC: no drift when a signal interrupts.
@@ -66,13 +79,18 @@ const FUTEX2_SIZE_U32: u32 = 2;
 /// Set when the kernel turns out to have no futex_waitv (before 5.16, or refused by seccomp).
 static NO_WAITV: AtomicBool = AtomicBool::new(false);
 
-pub(crate) fn wait_any(space: &WaitSpace, words: &[(&AtomicU32, u32)], deadline: Option<Instant>) -> WaitEnd {
+pub(crate) fn wait_any(
+    space: &WaitSpace,
+    words: &[(&AtomicU32, u32)],
+    deadline: Option<Instant>,
+    who: Sleeper,
+) -> WaitEnd {
     if let [(word, expected)] = words {
-        return wait(space, word, *expected, deadline);
+        return wait(space, word, *expected, deadline, who);
     }
     // Relaxed: a flag that only ever becomes true; seeing it late costs one more refused call.
     if NO_WAITV.load(Ordering::Relaxed) {
-        return wait_any_by_turns(space, words, deadline);
+        return wait_any_by_turns(space, words, deadline, who);
     }
     let mut list = [const { Waitv { value: 0, address: 0, flags: FUTEX2_SIZE_U32, reserved: 0 } }; 128];
     for (entry, (word, expected)) in list.iter_mut().zip(words) {
@@ -87,13 +105,18 @@ pub(crate) fn wait_any(space: &WaitSpace, words: &[(&AtomicU32, u32)], deadline:
     };
     if outcome < 0 && matches!(io::Error::last_os_error().raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) {
         NO_WAITV.store(true, Ordering::Relaxed);
-        return wait_any_by_turns(space, words, deadline);
+        return wait_any_by_turns(space, words, deadline, who);
     }
     end_of(outcome)
 }
 
 /// Without futex_waitv: sleeps on the words in turn, a millisecond each.
-fn wait_any_by_turns(space: &WaitSpace, words: &[(&AtomicU32, u32)], deadline: Option<Instant>) -> WaitEnd {
+fn wait_any_by_turns(
+    space: &WaitSpace,
+    words: &[(&AtomicU32, u32)],
+    deadline: Option<Instant>,
+    who: Sleeper,
+) -> WaitEnd {
     loop {
         for (word, expected) in words {
             // Acquire is the caller's: it looks at its words again. Relaxed suffices to see a change.
@@ -102,7 +125,7 @@ fn wait_any_by_turns(space: &WaitSpace, words: &[(&AtomicU32, u32)], deadline: O
             }
             let slice = Instant::now() + std::time::Duration::from_millis(1);
             let until = deadline.map_or(slice, |deadline| deadline.min(slice));
-            match wait(space, word, *expected, Some(until)) {
+            match wait(space, word, *expected, Some(until), who) {
                 WaitEnd::TimedOut if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
                 end => return end,
             }
@@ -113,11 +136,13 @@ fn wait_any_by_turns(space: &WaitSpace, words: &[(&AtomicU32, u32)], deadline: O
     }
 }
 
-pub(crate) fn wake(_: &WaitSpace, word: &AtomicU32, count: u32) {
+pub(crate) fn wake(_: &WaitSpace, word: &AtomicU32, count: u32, _: &dyn Fn(u32) -> bool) {
     let count = i32::try_from(count).unwrap_or(i32::MAX);
     // SAFETY: the word is a live atomic; waking has no other requirement.
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
 }
+
+pub(crate) fn sweep(_: &WaitSpace, _: &dyn Fn(u32) -> bool) {}
 
 /// The head of a thread's robust list (linux/futex.h).
 #[repr(C)]

@@ -1,5 +1,6 @@
 //! The stub backend.
 
+pub(crate) mod children;
 pub(crate) mod directory;
 pub(crate) mod file;
 pub(crate) mod fork;

@@ -11,8 +11,7 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::ptr;
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, GENERIC_READ, GENERIC_WRITE,
-    INVALID_HANDLE_VALUE,
+    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, GENERIC_READ, GENERIC_WRITE, INVALID_HANDLE_VALUE,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, CreateDirectoryW, CreateFileW, DELETE, FILE_ATTRIBUTE_DIRECTORY,
@@ -166,7 +165,11 @@ pub(crate) fn remove(path: &Path, trash: &Path) -> io::Result<()> {
     let Err(refused) = delete(&file) else { return Ok(()) };
     drop(file);
     let moved = to_trash(path, trash);
-    if moved.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) { moved } else { moved.map_err(|_| refused) }
+    if moved.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        moved
+    } else {
+        moved.map_err(|_| refused)
+    }
 }
 
 fn to_trash(path: &Path, trash: &Path) -> io::Result<()> {
@@ -182,8 +185,9 @@ fn to_trash(path: &Path, trash: &Path) -> io::Result<()> {
 }
 
 fn delete(file: &File) -> io::Result<()> {
-    let wish =
-        FILE_DISPOSITION_INFO_EX { Flags: FILE_DISPOSITION_FLAG_DELETE | FILE_DISPOSITION_FLAG_POSIX_SEMANTICS };
+    let wish = FILE_DISPOSITION_INFO_EX {
+        Flags: FILE_DISPOSITION_FLAG_DELETE | FILE_DISPOSITION_FLAG_POSIX_SEMANTICS,
+    };
     // SAFETY: an open handle with the right to delete, and the structure that this class takes, with its length.
     let done = unsafe {
         SetFileInformationByHandle(

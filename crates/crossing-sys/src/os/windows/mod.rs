@@ -1,5 +1,6 @@
 //! The Windows backend, on the Win32 API.
 
+pub(crate) mod children;
 pub(crate) mod directory;
 pub(crate) mod file;
 pub(crate) mod fork;

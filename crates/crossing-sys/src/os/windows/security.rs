@@ -9,18 +9,22 @@ use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::ptr;
 use std::sync::OnceLock;
-use windows_sys::Win32::Foundation::{HANDLE, LocalFree};
+use windows_sys::Win32::Foundation::{GetLastError, HANDLE, LUID, LocalFree, SetLastError};
 use windows_sys::Win32::Security::Authorization::{
     ConvertSidToStringSidW, ConvertStringSecurityDescriptorToSecurityDescriptorW, SDDL_REVISION_1,
-};
-use windows_sys::Win32::Security::{
-    GetTokenInformation, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_INFORMATION_CLASS,
-    TOKEN_PRIMARY_GROUP, TOKEN_QUERY, TOKEN_USER, TokenPrimaryGroup, TokenUser,
 };
 use windows_sys::Win32::Security::Authorization::{GetSecurityInfo, SE_FILE_OBJECT, SetNamedSecurityInfoW};
 use windows_sys::Win32::Security::{
     ACCESS_ALLOWED_ACE, ACE_HEADER, ACL, DACL_SECURITY_INFORMATION, GetAce, GetSecurityDescriptorDacl,
     INHERIT_ONLY_ACE, OWNER_SECURITY_INFORMATION, PROTECTED_DACL_SECURITY_INFORMATION,
+};
+use windows_sys::Win32::Security::{
+    AdjustTokenPrivileges, LUID_AND_ATTRIBUTES, LookupPrivilegeValueW, SE_PRIVILEGE_ENABLED,
+    TOKEN_ADJUST_PRIVILEGES, TOKEN_PRIVILEGES,
+};
+use windows_sys::Win32::Security::{
+    GetTokenInformation, PSECURITY_DESCRIPTOR, PSID, SECURITY_ATTRIBUTES, TOKEN_INFORMATION_CLASS,
+    TOKEN_PRIMARY_GROUP, TOKEN_QUERY, TOKEN_USER, TokenPrimaryGroup, TokenUser,
 };
 use windows_sys::Win32::System::SystemServices::ACCESS_ALLOWED_ACE_TYPE;
 use windows_sys::Win32::System::Threading::{GetCurrentProcess, OpenProcessToken};
@@ -220,7 +224,8 @@ fn read_grants(owner: PSID, list: *const ACL) -> io::Result<Grants> {
     let (user, group) = (current_user_sid()?, current_group_sid()?);
     let trusted = |sid: &str| sid == user || TRUSTED.contains(&sid);
     let owner = sid_text(owner)?;
-    let mut grants = Grants { owner_is_trusted: trusted(&owner), strangers_write: None, access: Access::Private };
+    let mut grants =
+        Grants { owner_is_trusted: trusted(&owner), strangers_write: None, access: Access::Private };
     if list.is_null() {
         // No list at all: everybody may do anything.
         return Ok(Grants { strangers_write: Some("everybody".to_owned()), access: Access::World, ..grants });
@@ -280,4 +285,43 @@ pub(crate) fn set_for_directory(path: &std::path::Path, access: Access) -> io::R
         )
     };
     if status == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(status as i32)) }
+}
+
+/// Turns on a privilege that this process's user has been given.
+pub(crate) fn enable_privilege(name: &str) -> io::Result<()> {
+    let name = wide(name)?;
+    let mut wish = TOKEN_PRIVILEGES {
+        PrivilegeCount: 1,
+        Privileges: [LUID_AND_ATTRIBUTES {
+            Luid: LUID { LowPart: 0, HighPart: 0 },
+            Attributes: SE_PRIVILEGE_ENABLED,
+        }],
+    };
+    // SAFETY: a string that ends in 0, and a place for the result.
+    if unsafe { LookupPrivilegeValueW(ptr::null(), name.as_ptr(), &raw mut wish.Privileges[0].Luid) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let mut token: HANDLE = ptr::null_mut();
+    // SAFETY: the pseudo handle of this process, and a place for the result.
+    if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_ADJUST_PRIVILEGES | TOKEN_QUERY, &raw mut token) }
+        == 0
+    {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: opened just now, owned by nobody else.
+    let token = unsafe { OwnedHandle::from_raw_handle(token) };
+    // SAFETY: no arguments: the call below reports "not all assigned" through the last error although it succeeds.
+    unsafe { SetLastError(0) };
+    // SAFETY: an open token and the structure that the call takes.
+    let done = unsafe {
+        AdjustTokenPrivileges(token.as_raw_handle(), 0, &raw const wish, 0, ptr::null_mut(), ptr::null_mut())
+    };
+    // SAFETY: no arguments.
+    match (done, unsafe { GetLastError() }) {
+        (0, _) => Err(io::Error::last_os_error()),
+        (_, 0) => Ok(()),
+        _ => {
+            Err(io::Error::new(io::ErrorKind::PermissionDenied, "the user has not been given this privilege"))
+        }
+    }
 }

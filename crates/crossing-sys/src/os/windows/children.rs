@@ -1,0 +1,91 @@
+//! Handles of processes; NtSuspendProcess, which debuggers use, since the documented calls stop single threads only.
+#![allow(unsafe_code)] // calls of the system on handles
+
+use std::io;
+use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::process::Child;
+use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS, RtlNtStatusToDosError, WAIT_TIMEOUT};
+use windows_sys::Win32::System::Threading::{
+    OpenProcess, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, TerminateProcess, WaitForSingleObject,
+};
+
+/// How a process that [`kill`] ended ends; 128 + SIGKILL, as shells show it.
+const KILLED: u32 = 137;
+
+#[link(name = "ntdll")]
+unsafe extern "system" {
+    fn NtSuspendProcess(process: HANDLE) -> NTSTATUS;
+    fn NtResumeProcess(process: HANDLE) -> NTSTATUS;
+}
+
+pub(crate) fn stop(child: &Child) -> io::Result<()> {
+    alive(child)?;
+    // SAFETY: the handle of a child that its owner lends us, with all rights.
+    status(unsafe { NtSuspendProcess(child.as_raw_handle()) })
+}
+
+pub(crate) fn resume(child: &Child) -> io::Result<()> {
+    alive(child)?;
+    // SAFETY: as above.
+    status(unsafe { NtResumeProcess(child.as_raw_handle()) })
+}
+
+pub(crate) fn terminate(_: &Child) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "Windows has no signal that asks a process to end"))
+}
+
+pub(crate) fn interrupt(_: &Child) -> io::Result<()> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "Windows has no signal that interrupts one process"))
+}
+
+pub(crate) fn kill(pid: u32) -> io::Result<()> {
+    let process = open(pid, PROCESS_TERMINATE)?;
+    // SAFETY: a handle with the right to end the process.
+    if unsafe { TerminateProcess(process.as_raw_handle(), KILLED) } == 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(())
+}
+
+fn alive(child: &Child) -> io::Result<()> {
+    if runs(child) { Ok(()) } else { Err(io::Error::new(io::ErrorKind::NotFound, "it has ended")) }
+}
+
+fn runs(process: &impl AsRawHandle) -> bool {
+    // SAFETY: an open handle with the right to wait; the handle of a process is signalled when it has ended.
+    unsafe { WaitForSingleObject(process.as_raw_handle(), 0) == WAIT_TIMEOUT }
+}
+
+fn open(pid: u32, rights: u32) -> io::Result<OwnedHandle> {
+    // SAFETY: no pointers.
+    let process = unsafe { OpenProcess(rights, 0, pid) };
+    if process.is_null() {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: opened just now, owned by nobody else.
+    Ok(unsafe { OwnedHandle::from_raw_handle(process) })
+}
+
+fn status(status: NTSTATUS) -> io::Result<()> {
+    if status >= 0 {
+        return Ok(());
+    }
+    // SAFETY: a pure function.
+    let code = unsafe { RtlNtStatusToDosError(status) };
+    Err(io::Error::from_raw_os_error(code as i32))
+}
+
+#[derive(Debug)]
+pub(crate) struct Watched(OwnedHandle);
+
+impl Watched {
+    pub(crate) fn open(pid: u32) -> io::Result<Self> {
+        let watched = Self(open(pid, PROCESS_SYNCHRONIZE)?);
+        // The id stays known while somebody holds a handle of a process that has ended.
+        if watched.is_running() { Ok(watched) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
+    pub(crate) fn is_running(&self) -> bool {
+        runs(&self.0)
+    }
+}
