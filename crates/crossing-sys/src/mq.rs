@@ -426,6 +426,6 @@ fn check_name(operation: &'static str, name: &str) -> Result<()> {
         .fix("use a slash and then at most 255 bytes without a slash, as in \"/jobs\""))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix, not(crossing_os_stub)))]
 #[path = "mq_tests.rs"]
 mod tests;

@@ -180,6 +180,6 @@ fn check_name(operation: &'static str, name: &str) -> Result<()> {
         .fix("use a slash and then at most 251 bytes without a slash, as in \"/gate\""))
 }
 
-#[cfg(test)]
+#[cfg(all(test, unix, not(crossing_os_stub)))]
 #[path = "named_semaphore_tests.rs"]
 mod tests;

@@ -16,5 +16,5 @@ pub use memory::{Mapping, MemoryStat, SharedMemory, list_memory};
 pub use queue::{Message, MessageQueue, QueueStat, Select, list_queues};
 pub use semaphore::{SemaphoreSet, SemaphoreStat, Undo, list_semaphores};
 
-#[cfg(test)]
+#[cfg(all(test, unix, not(crossing_os_stub)))]
 mod tests;
