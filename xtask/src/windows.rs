@@ -11,7 +11,7 @@ const COMPILER: &str = "x86_64-w64-mingw32-gcc";
 /// Debian's packages with Wine and the compiler.
 const DEBIAN: &str = "wine wine64 gcc-mingw-w64-x86-64";
 /// What runs under Wine.
-const PACKAGES: [&str; 1] = ["crossing-wire"];
+const PACKAGES: [&str; 3] = ["crossing-wire", "crossing-sys", "crossing-testkit"];
 /// Wine 8 (Debian 12) has no bcryptprimitives.dll, from which Rust's standard library takes its random bytes.
 const RANDOM_DLL: &str = "bcryptprimitives.dll";
 const RANDOM_SOURCE: &str = r"#include <windows.h>

@@ -66,7 +66,7 @@ pub fn crossing() -> PathBuf {
             let output = cargo.current_dir(workspace()).output().expect("run cargo");
             let errors = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(output.status.success(), "crossing-cli does not build:\n{errors}");
-            profile.join("crossing")
+            profile.join(format!("crossing{}", std::env::consts::EXE_SUFFIX))
         })
         .clone()
 }

@@ -2,8 +2,8 @@
 
 use crate::PATIENCE;
 use crate::capture::Capture;
-use crate::role::{ARGUMENT, MARK, ROLE};
-use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
+use crate::role::{ARGUMENT, MARK, PARENT, ROLE};
+use crossing_sys::children;
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
@@ -136,7 +136,7 @@ impl Child {
     pub fn role(path: &str) -> Builder {
         let mut command = Command::new(std::env::current_exe().expect("path of the test binary"));
         command.args(["--exact", path, "--ignored", "--nocapture", "--test-threads=1", "--quiet"]);
-        command.env(ROLE, path);
+        command.env(ROLE, path).env(PARENT, std::process::id().to_string());
         Builder { command, name: path.to_owned(), marked: true }
     }
 
@@ -208,7 +208,7 @@ impl Child {
         self.poll().is_none()
     }
 
-    /// Kills it as `kill -9` does; dead and reaped on return.
+    /// Kills it as `kill -9` does (TerminateProcess on Windows); dead and reaped on return.
     ///
     /// # Panics
     /// If the operating system refuses.
@@ -223,15 +223,15 @@ impl Child {
         status
     }
 
-    /// Stops it (SIGSTOP); stopped on return.
+    /// Stops it; stopped on return.
     ///
     /// # Panics
     /// If it has ended.
+    ///
+    /// # Platform-specific behavior
+    /// Unix: SIGSTOP. Windows: every thread is suspended.
     pub fn stop(&self) {
-        self.signal(Signal::STOP);
-        let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-        let state = waitid(WaitId::Pid(self.id()), options).expect("wait for the stop");
-        assert!(state.is_some_and(|state| state.stopped()), "{} ended instead of stopping", self.name);
+        self.control("stop", children::stop);
     }
 
     /// Continues it after [`stop`](Self::stop).
@@ -239,23 +239,23 @@ impl Child {
     /// # Panics
     /// If it has ended.
     pub fn resume(&self) {
-        self.signal(Signal::CONT);
+        self.control("resume", children::resume);
     }
 
     /// Asks it to end (SIGTERM).
     ///
     /// # Panics
-    /// If it has ended.
+    /// If it has ended, and on Windows, which has no such signal.
     pub fn terminate(&self) {
-        self.signal(Signal::TERM);
+        self.control("terminate", children::terminate);
     }
 
     /// Interrupts it as Ctrl-C does (SIGINT).
     ///
     /// # Panics
-    /// If it has ended.
+    /// As [`terminate`](Self::terminate).
     pub fn interrupt(&self) {
-        self.signal(Signal::INT);
+        self.control("interrupt", children::interrupt);
     }
 
     /// Closes its standard input and waits for its end.
@@ -292,13 +292,11 @@ impl Child {
         self.status
     }
 
-    fn signal(&self, signal: Signal) {
+    fn control(&self, what: &str, call: fn(&std::process::Child) -> std::io::Result<()>) {
         assert!(self.status.is_none(), "{} has ended", self.name);
-        kill_process(self.id(), signal).expect("signal the child");
-    }
-
-    fn id(&self) -> Pid {
-        Pid::from_child(&self.process)
+        if let Err(error) = call(&self.process) {
+            panic!("cannot {what} {}: {error}{}", self.name, self.written());
+        }
     }
 
     fn written(&self) -> String {

@@ -1,5 +1,6 @@
 //! The child's side of a test that runs its own binary again.
 
+use crossing_sys::children::Watched;
 use std::fmt::Display;
 use std::io::{BufRead, Write};
 use std::time::Duration;
@@ -8,6 +9,8 @@ use std::time::Duration;
 pub(crate) const ROLE: &str = "CROSSING_TEST_ROLE";
 /// Prefix of the environment variables with a role's arguments.
 pub(crate) const ARGUMENT: &str = "CROSSING_TEST_ARG_";
+/// Environment variable with the process id of the test.
+pub(crate) const PARENT: &str = "CROSSING_TEST_PARENT";
 /// Goes before every line that a role says: libtest writes to the same pipe.
 pub(crate) const MARK: &str = "\u{1}say:";
 
@@ -17,16 +20,21 @@ pub struct Role(());
 
 /// `Some` in a child started by [`Child::role`](crate::Child::role) for the test `name`; `None` when somebody runs the
 /// ignored tests by hand: return then.
+///
+/// # Panics
+/// If something else than [`Child::role`](crate::Child::role) started it.
 #[must_use]
 pub fn role(name: &str) -> Option<Role> {
     let path = std::env::var(ROLE).ok()?;
     if path != name && !path.ends_with(&format!("::{name}")) {
         return None;
     }
-    let parent = rustix::process::getppid();
+    let parent =
+        std::env::var(PARENT).ok().and_then(|pid| pid.parse().ok()).expect("the process id of the test");
+    let parent = Watched::open(parent);
     std::thread::spawn(move || {
         // The test's process died without dropping its children: nobody listens any more.
-        while rustix::process::getppid() == parent {
+        while parent.as_ref().is_ok_and(Watched::is_running) {
             std::thread::sleep(Duration::from_millis(500));
         }
         std::process::exit(3);
@@ -65,7 +73,7 @@ impl Role {
     pub fn hear(&self) -> Option<String> {
         let mut line = String::new();
         let read = std::io::stdin().lock().read_line(&mut line).expect("hear the parent");
-        (read > 0).then(|| line.trim_end_matches('\n').to_owned())
+        (read > 0).then(|| line.trim_end_matches(['\r', '\n']).to_owned())
     }
 
     /// Sleeps until the parent kills this process.

@@ -3,6 +3,7 @@
 use crate::{Builder, unique_name};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 /// The environment variable that moves Crossing's runtime directory.
 const VARIABLE: &str = "CROSSING_RUNTIME_DIR";
@@ -29,11 +30,13 @@ impl RuntimeDirGuard {
     #[must_use]
     pub fn new() -> Self {
         let shm = Path::new("/dev/shm");
-        let base = if shm.is_dir() { shm.to_owned() } else { std::env::temp_dir() };
+        let base = if cfg!(unix) && shm.is_dir() { shm.to_owned() } else { std::env::temp_dir() };
         let path = base.join(unique_name("crossing-test"));
         // A run that was killed may have left one under the same process id.
         let _ = fs::remove_dir_all(&path);
+        #[cfg_attr(not(unix), expect(unused_mut))]
         let mut builder = fs::DirBuilder::new();
+        // Elsewhere the temporary directory is the user's own.
         #[cfg(unix)]
         std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
         builder.create(&path).expect("create the runtime directory of the test");
@@ -84,10 +87,24 @@ impl RuntimeDirGuard {
     }
 }
 
+/// What `ask` answers when `good` likes it, or in the end. Windows finishes a deletion when the last handle is closed,
+/// be it that of a process just killed or of a virus scanner: there it is asked again for a while.
+fn settled<T>(mut ask: impl FnMut() -> T, good: impl Fn(&T) -> bool) -> T {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    loop {
+        let answer = ask();
+        if good(&answer) || cfg!(unix) || Instant::now() > deadline {
+            return answer;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 impl Drop for RuntimeDirGuard {
     fn drop(&mut self) {
-        let left = if std::thread::panicking() { Vec::new() } else { self.leftovers() };
-        let _ = fs::remove_dir_all(&self.path);
+        let left =
+            if std::thread::panicking() { Vec::new() } else { settled(|| self.leftovers(), Vec::is_empty) };
+        let _ = settled(|| fs::remove_dir_all(&self.path), Result::is_ok);
         assert!(left.is_empty(), "left behind in the runtime directory: {left:?}");
     }
 }

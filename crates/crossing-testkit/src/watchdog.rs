@@ -50,9 +50,7 @@ pub(crate) fn ended(pid: u32) {
 
 fn kill_children() {
     for &pid in CHILDREN.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
-        }
+        let _ = crossing_sys::children::kill(pid);
     }
 }
 

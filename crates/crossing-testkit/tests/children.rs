@@ -1,7 +1,8 @@
 //! The kit's own promises: children speak, hear, stop, die and leave nothing; what should fail fails.
 
-use crossing_testkit::{Child, PATIENCE, RuntimeDirGuard, build, role, unique_name, watchdog};
-use std::time::Duration;
+use crossing_sys::children::Watched;
+use crossing_testkit::{Child, PATIENCE, RuntimeDirGuard, role, watchdog};
+use std::time::{Duration, Instant};
 
 #[test]
 #[ignore = "a child process of the tests below"]
@@ -15,13 +16,47 @@ fn role_echo() {
 }
 
 #[test]
+#[ignore = "a child process of the tests below"]
+fn role_sleeps() {
+    let Some(role) = role("role_sleeps") else { return };
+    role.pause();
+}
+
+#[test]
+#[ignore = "a child process of the tests below"]
+fn role_tells_its_directory() {
+    let Some(role) = role("role_tells_its_directory") else { return };
+    role.say(std::env::var("CROSSING_RUNTIME_DIR").unwrap());
+}
+
+#[test]
+#[ignore = "a grandchild of a_hung_test_is_aborted, which does not watch its parent"]
+fn sleeps_whatever_happens() {
+    while std::env::var_os("CROSSING_TEST_SLEEPS").is_some() {
+        std::thread::park();
+    }
+}
+
+#[test]
+#[ignore = "a child process of children_end_with_a_killed_test"]
+fn role_has_a_child() {
+    let Some(role) = role("role_has_a_child") else { return };
+    let child = Child::role("role_sleeps").spawn();
+    role.say(child.pid());
+    role.pause();
+}
+
+#[test]
 #[ignore = "a child process of a_hung_test_is_aborted"]
 fn role_hangs() {
     let Some(role) = role("role_hangs") else { return };
-    let mut grandchild = Child::program("sleep").arg("1000").spawn();
+    let arguments = ["--exact", "sleeps_whatever_happens", "--ignored"];
+    let program = std::env::current_exe().unwrap();
+    let mut grandchild = Child::program(program).args(arguments).env("CROSSING_TEST_SLEEPS", "1").spawn();
     role.say(grandchild.pid());
     let _guard = watchdog(Duration::from_millis(100));
-    let _ = grandchild.line(Duration::from_secs(60));
+    let _ = grandchild.expect_line(Duration::from_secs(60));
+    let _ = grandchild.wait(Duration::from_secs(60));
 }
 
 #[test]
@@ -51,13 +86,40 @@ fn a_stopped_child_is_silent_until_it_continues() {
 
 #[test]
 fn a_dropped_child_is_dead() {
-    let child = Child::program("sleep").arg("1000").spawn();
-    let pid = child.pid();
+    let child = Child::role("role_sleeps").spawn();
+    let watched = Watched::open(child.pid()).unwrap();
+    assert!(watched.is_running());
     drop(child);
-    assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
+    assert!(!watched.is_running());
 }
 
 #[test]
+fn children_end_with_a_killed_test() {
+    let mut test = Child::role("role_has_a_child").spawn();
+    let child = Watched::open(test.expect_line(PATIENCE).parse().unwrap()).unwrap();
+    assert!(child.is_running());
+    test.kill();
+    assert!(ends(&child), "the child outlives its test");
+}
+
+/// Whether it ends soon.
+fn ends(process: &Watched) -> bool {
+    let deadline = Instant::now() + PATIENCE;
+    while process.is_running() && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    !process.is_running()
+}
+
+#[test]
+#[cfg(windows)]
+fn output_is_kept_to_the_byte() {
+    let output = Child::program("cmd").args(["/c", "echo a&echo b"]).run().success();
+    assert_eq!(output.stdout, b"a\r\nb\r\n");
+}
+
+#[test]
+#[cfg(unix)]
 fn output_is_kept_to_the_byte() {
     let output = Child::program("printf").arg("a\\nb\\0c").run().success();
     assert_eq!(output.stdout, b"a\nb\0c");
@@ -66,25 +128,25 @@ fn output_is_kept_to_the_byte() {
 #[test]
 #[should_panic(expected = "still runs after")]
 fn a_child_that_does_not_end_fails_the_test() {
-    let _ = Child::program("sleep").arg("1000").spawn().wait(Duration::from_millis(50));
+    let _ = Child::role("role_sleeps").spawn().wait(Duration::from_millis(50));
 }
 
 #[test]
 #[should_panic(expected = "no line from")]
 fn a_silent_child_fails_the_test() {
-    let _ = Child::program("sleep").arg("1000").spawn().expect_line(Duration::from_millis(50));
+    let _ = Child::role("role_sleeps").spawn().expect_line(Duration::from_millis(50));
 }
 
 #[test]
 fn a_hung_test_is_aborted_with_its_children() {
     let mut hung = Child::role("role_hangs").spawn();
-    let grandchild = hung.expect_line(PATIENCE);
+    let grandchild = Watched::open(hung.expect_line(PATIENCE).parse().unwrap());
     let output = hung.wait(PATIENCE);
     assert!(!output.status.success());
     assert!(output.stderr.contains("role_hangs hangs"), "{}", output.stderr);
     assert!(output.stderr.contains("watchdog"), "{}", output.stderr);
-    let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
-    assert!(state.is_empty() || state.contains(" Z "), "the grandchild lives: {state}");
+    // It may have been dead before it could be watched.
+    assert!(grandchild.is_err() || ends(&grandchild.unwrap()), "the grandchild lives");
 }
 
 #[test]
@@ -94,15 +156,13 @@ fn an_empty_runtime_directory_is_removed() {
     assert!(path.is_dir());
     std::fs::create_dir(path.join("kept")).unwrap();
     guard.allow("kept");
-    let seen =
-        guard.give(Child::program("sh").args(["-c", "printf %s \"$CROSSING_RUNTIME_DIR\""])).run().success();
-    assert_eq!(seen.text(), path.to_string_lossy());
+    guard.give(Child::role("role_tells_its_directory")).spawn().expect(&path.to_string_lossy());
     drop(guard);
     assert!(!path.exists());
 }
 
 #[test]
-#[should_panic(expected = "left behind in the runtime directory: [\"segment\", \"segment/data\"]")]
+#[should_panic(expected = "left behind in the runtime directory: [\"segment\", \"segment")]
 fn leftovers_fail_the_test() {
     let guard = RuntimeDirGuard::new();
     std::fs::create_dir(guard.path().join("segment")).unwrap();
@@ -110,11 +170,12 @@ fn leftovers_fail_the_test() {
 }
 
 #[test]
+#[cfg(unix)]
 fn cpp_programs_are_built_once() {
-    let source = std::env::temp_dir().join(unique_name("hello") + ".cpp");
+    let source = std::env::temp_dir().join(crossing_testkit::unique_name("hello") + ".cpp");
     std::fs::write(&source, "#include <cstdio>\nint main() { std::puts(\"hello from C++\"); }\n").unwrap();
-    let program = build::cpp(&source);
-    assert_eq!(build::cpp(&source), program);
+    let program = crossing_testkit::build::cpp(&source);
+    assert_eq!(crossing_testkit::build::cpp(&source), program);
     assert_eq!(Child::program(&program).run().success().text(), "hello from C++\n");
     std::fs::remove_file(source).unwrap();
     std::fs::remove_file(program).unwrap();
