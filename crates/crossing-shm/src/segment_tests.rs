@@ -91,7 +91,8 @@ fn persistent_ones_stay_until_removed_and_the_living_are_not_removed() {
 #[test]
 fn too_large_fails_with_figures_and_leaves_nothing() {
     let name = name("large");
-    let error = Segment::options().size(1 << 50).create(&name).unwrap_err();
+    let size = usize::try_from(1_u64 << 50).unwrap_or(isize::MAX as usize - (1 << 20));
+    let error = Segment::options().size(size).create(&name).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::NoSpace { need, have } if need > have), "{error}");
     assert!(!Place::new(&directory::runtime_root().unwrap(), &name).unwrap().directory.exists());
 }
@@ -99,8 +100,8 @@ fn too_large_fails_with_figures_and_leaves_nothing() {
 #[test]
 fn handles_travel_and_each_user_is_a_participant() {
     let segment = Segment::options().size(256).anonymous("travel").unwrap();
-    let handle = std::os::fd::AsFd::as_fd(segment.handle().unwrap()).try_clone_to_owned().unwrap();
-    let received = Segment::options().from_handle(handle.into()).unwrap();
+    let handle = segment.handle().unwrap().try_clone().unwrap();
+    let received = Segment::options().from_handle(handle).unwrap();
     let mutex = received.attach::<MutexCell<u64>>(0).unwrap();
     std::mem::forget(mutex.lock());
     drop((mutex, received));

@@ -5,7 +5,6 @@
 use crossing_shm::{Segment, registry};
 use crossing_sys::ErrorKind;
 use crossing_testkit::{Child, role, unique_name};
-use std::os::unix::process::ExitStatusExt;
 use std::time::Duration;
 
 /// The points that the child passes.
@@ -47,7 +46,7 @@ fn a_death_at_any_point_leaves_a_name_that_the_next_one_can_use() {
             let child = Child::role("role_life").argument("name", &name);
             let output =
                 child.env("CROSSING_CRASH", format!("{point}:{count}")).spawn().wait(Duration::from_secs(20));
-            let killed = output.status.signal() == Some(9);
+            let killed = crossing_testkit::killed(output.status);
             assert!(killed || count > 1, "{point} is never passed: {:?}", output.status);
             // What is left is nothing, or stale: never alive, never damaged.
             match registry::inspect(&name) {

@@ -4,8 +4,9 @@ use crossing_shm::{Access, Segment, registry};
 use crossing_sync::MutexCell;
 use crossing_sys::ErrorKind;
 use crossing_sys::local::{LocalStream, Wait};
+use crossing_sys::memory::MemoryFile;
 use crossing_testkit::{Child, role, unique_name};
-use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -40,15 +41,18 @@ fn refused(name: &str, what: &str) {
 fn a_scribbled_header_is_an_error_and_nothing_kept_is_removed() {
     let name = unique_name("scribble");
     let path = file_of(&name, kept(&name));
-    let file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
+    let mut file = std::fs::OpenOptions::new().read(true).write(true).open(&path).unwrap();
     for at in 0..88_u64 {
         let mut old = [0];
-        file.read_exact_at(&mut old, at).unwrap();
-        file.write_all_at(&[old[0] ^ 0x81], at).unwrap();
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file.read_exact(&mut old).unwrap();
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file.write_all(&[old[0] ^ 0x81]).unwrap();
         refused(&name, &format!("byte {at}"));
         assert!(registry::inspect(&name).unwrap().problem.is_some(), "byte {at}");
         assert!(!registry::inspect(&name).unwrap().stale, "byte {at}: it may be of a newer build");
-        file.write_all_at(&old, at).unwrap();
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file.write_all(&old).unwrap();
     }
     drop(Segment::options().size(5000).open(&name).unwrap());
     registry::remove(&name).unwrap();
@@ -137,6 +141,17 @@ fn handles_pass_over_a_socket_and_unsealed_ones_are_refused() {
     let mut bytes = [0; 5];
     received.read_bytes(9, &mut bytes).unwrap();
     assert_eq!(&bytes, b"hello");
+    #[cfg(unix)]
+    unsealed_memory_is_refused();
+    let text = std::env::temp_dir().join(unique_name("crossing-text"));
+    std::fs::write(&text, [7; 9000]).unwrap();
+    let file = MemoryFile::open(&text, false).unwrap();
+    assert!(Segment::options().from_handle(file.into_handle()).is_err(), "any file is no memory");
+    std::fs::remove_file(text).unwrap();
+}
+
+#[cfg(unix)]
+fn unsealed_memory_is_refused() {
     let bare = rustix::fs::memfd_create("bare", rustix::fs::MemfdFlags::ALLOW_SEALING).unwrap();
     rustix::fs::ftruncate(&bare, 1 << 20).unwrap();
     assert!(Segment::options().from_handle(bare.into()).is_err(), "its sender could cut it short");
@@ -150,12 +165,20 @@ fn files_are_private_unless_asked_otherwise() {
     let segment = Segment::options().size(64).create(&name).unwrap();
     let path = file_of(&name, registry::inspect(&name).unwrap().path);
     assert_eq!(registry::inspect(&name).unwrap().access, Access::Private);
-    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
-    assert_eq!(mode(&path), 0o600);
-    assert_eq!(mode(path.parent().unwrap()), 0o700);
+    #[cfg(unix)]
+    modes_are_private(&path);
     drop(segment);
 }
 
+#[cfg(unix)]
+fn modes_are_private(path: &std::path::Path) {
+    use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &std::path::Path| path.metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(path), 0o600);
+    assert_eq!(mode(path.parent().unwrap()), 0o700);
+}
+
+#[cfg(unix)]
 #[test]
 fn a_link_in_the_place_of_a_segment_is_not_followed() {
     let name = unique_name("link");
@@ -174,6 +197,7 @@ fn a_link_in_the_place_of_a_segment_is_not_followed() {
     std::fs::remove_file(target).unwrap();
 }
 
+#[cfg(unix)]
 #[test]
 fn posix_objects_are_bare_bytes() {
     let name = format!("/{}", unique_name("crossing-shm"));
@@ -192,8 +216,8 @@ fn a_pool_whose_words_and_head_are_scribbled_lends_nothing_outside() {
     let again = segment.create_pool(0, 4, 256).map(drop).unwrap_err();
     assert_eq!(again.kind(), ErrorKind::AlreadyExists, "it would free what is on loan");
     // A peer: another mapping of the same memory, which keeps no books of our pool.
-    let handle = std::os::fd::AsFd::as_fd(segment.handle().unwrap()).try_clone_to_owned().unwrap();
-    let peer = Segment::options().from_handle(handle.into()).unwrap();
+    let handle = segment.handle().unwrap().try_clone().unwrap();
+    let peer = Segment::options().from_handle(handle).unwrap();
     for pattern in [0x00_u8, 0x01, 0x55, 0x81, 0xaa, 0xff] {
         // The head and the words of the chunks are all that a peer can lie with.
         peer.write_bytes(0, &[pattern; 64 + 4 * 8]).unwrap();

@@ -127,6 +127,19 @@ impl Output {
     }
 }
 
+/// Whether a process ended as `kill -9` ends one, by its own hand (a crash point) or another's.
+///
+/// # Platform-specific behavior
+/// Windows has no signals: a process at a crash point ends itself with code 137; one that [`Child::kill`] ended has code 1,
+/// which is not told from a failure here.
+#[must_use]
+pub fn killed(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    return std::os::unix::process::ExitStatusExt::signal(&status) == Some(9);
+    #[cfg(not(unix))]
+    return status.code() == Some(137);
+}
+
 impl Child {
     /// This test binary again, running only the ignored test `path` (its whole path in the binary) as a role.
     ///

@@ -41,7 +41,7 @@ mod role;
 mod runtime_dir;
 mod watchdog;
 
-pub use child::{Builder, Child, Output};
+pub use child::{Builder, Child, Output, killed};
 pub use names::{unique_name, unique_port};
 pub use role::{Role, role};
 pub use runtime_dir::RuntimeDirGuard;

@@ -3,7 +3,9 @@
 //! Roles are this test binary run again (see `crossing_testkit::role`). A *worker* uses every primitive in a loop and
 //! checks what they promise; a *victim* is a worker with a crash point armed. The points are read from the sources, so
 //! that none is forgotten: one that no victim reaches fails the suite.
+#![allow(unsafe_code)] // a hostile peer's writes
 
+#[cfg(unix)]
 #[path = "deaths/forked.rs"]
 mod forked;
 #[path = "deaths/ground.rs"]
@@ -13,10 +15,10 @@ mod lifecycle;
 #[path = "deaths/work.rs"]
 mod work;
 
-use crossing_testkit::{Child, RuntimeDirGuard, role, watchdog};
+use crossing_sys::memory::{MapOptions, MemoryFile};
+use crossing_testkit::{Child, RuntimeDirGuard, killed, role, watchdog};
 use ground::{Ground, PERMITS, points};
 use std::path::Path;
-use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
 const LATE: Duration = Duration::from_secs(30);
@@ -31,11 +33,6 @@ fn worker(guard: &RuntimeDirGuard, mode: &str, rounds: u32, crash: Option<(&str,
         None => child,
     };
     child.spawn()
-}
-
-fn killed(status: ExitStatus) -> bool {
-    use std::os::unix::process::ExitStatusExt;
-    status.signal() == Some(9)
 }
 
 /// Works as the parent says; runs only as a child.
@@ -222,8 +219,9 @@ fn a_hostile_peer_cannot_crash_hang_or_mislead_into_overreading() {
         let ground = Ground::create(guard.path());
         let mut victims: Vec<_> = (0..2).map(|_| worker(&guard, "hostile", 400, None)).collect();
         victims.iter_mut().for_each(|victim| victim.expect("working"));
-        let path = ground.file();
-        let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
+        let len = ground::FILE_LEN as usize;
+        let memory =
+            MemoryFile::open(&ground.file(), false).unwrap().map(len, MapOptions::default()).unwrap();
         let mut state = seed;
         let mut victims: Vec<_> = victims.into_iter().map(Some).collect();
         let deadline = Instant::now() + LATE;
@@ -233,7 +231,9 @@ fn a_hostile_peer_cannot_crash_hang_or_mislead_into_overreading() {
                 let at = ground::next(&mut state) % ground::FILE_LEN;
                 let bytes = ground::next(&mut state).to_le_bytes();
                 let len = (ground::next(&mut state) % 8 + 1).min(ground::FILE_LEN - at) as usize;
-                std::os::unix::fs::FileExt::write_at(&file, &bytes[..len], at).unwrap();
+                let place = memory.as_ptr().wrapping_add(at as usize);
+                // SAFETY: `at + len` is within the mapping; the copy tolerates other writers and readers.
+                unsafe { crossing_sys::copy::to_shared(&bytes[..len], place) };
             }
         }
         for victim in victims.iter_mut().filter_map(Option::take) {

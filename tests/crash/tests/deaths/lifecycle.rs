@@ -1,10 +1,9 @@
 //! Deaths while a name is made, opened, cleared and removed.
 
 use super::ground::points;
-use super::killed;
 use crossing_shm::Segment;
 use crossing_sys::ErrorKind;
-use crossing_testkit::{Child, RuntimeDirGuard, role, watchdog};
+use crossing_testkit::{Child, RuntimeDirGuard, killed, role, watchdog};
 use std::path::Path;
 use std::time::Duration;
 

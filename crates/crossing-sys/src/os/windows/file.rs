@@ -23,3 +23,13 @@ impl AsHandle for Handle {
         self.0.as_handle()
     }
 }
+
+impl Handle {
+    /// Another handle of the same opening: it shares the opening's locks.
+    ///
+    /// # Errors
+    /// The operating system's: too many open handles.
+    pub fn try_clone(&self) -> std::io::Result<Self> {
+        self.0.try_clone().map(Self)
+    }
+}
