@@ -1,5 +1,6 @@
 //! Addresses: `scheme:rest` chooses the mechanism.
 
+use crate::link::local_name;
 use crossing_sys::local::LocalName;
 use crossing_sys::{Error, ErrorKind, Result};
 use std::fmt;
@@ -36,7 +37,7 @@ pub enum Endpoint {
     },
     /// `unix:PATH`, `unix:@NAME`
     Unix(LocalName),
-    /// `pipe:NAME`: a named pipe of Windows.
+    /// `pipe:NAME`: a named pipe of Windows, `\\.\pipe\NAME`.
     Pipe(String),
     /// `shm:NAME`: shared memory in Crossing's registry.
     Shm(String),
@@ -83,9 +84,12 @@ impl Endpoint {
     }
 
     /// Whether this crate's [`Stream`](crate::Stream) and [`Listener`](crate::Listener) carry it.
+    ///
+    /// # Platform-specific behavior
+    /// `tcp:` everywhere, `unix:` on Unix, `pipe:` on Windows.
     #[must_use]
     pub fn is_socket(&self) -> bool {
-        matches!(self, Self::Tcp { .. } | Self::Unix(_))
+        matches!(self, Self::Tcp { .. }) || local_name(self).is_some_and(|name| name.is_supported())
     }
 }
 

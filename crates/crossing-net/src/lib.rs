@@ -1,4 +1,4 @@
-//! Sockets: endpoints, listeners, framed streams and raw byte streams over TCP and Unix sockets.
+//! Sockets: endpoints, listeners, framed streams and raw byte streams over TCP, Unix sockets and named pipes.
 //!
 //! The address is a string; the rest of a program does not change with it:
 //!

@@ -1,7 +1,7 @@
 //! A connected socket of either mechanism, and who is at its other end.
 
 use crate::Endpoint;
-use crossing_sys::local::{self, Credentials, LocalStream, Ready, Wait};
+use crossing_sys::local::{self, Credentials, LocalName, LocalStream, Progress, Wait};
 use crossing_sys::{Error, ErrorKind, Result};
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -65,8 +65,10 @@ impl Link {
             Endpoint::Tcp { host, port } => {
                 Ok(Self::tcp(connect_tcp(endpoint, host, *port, wait)?, endpoint.to_string(), nodelay))
             }
-            Endpoint::Unix(name) => Ok(Self::local(LocalStream::connect(name, wait)?, endpoint.to_string())),
-            _ => Err(unsupported("connect to", endpoint)),
+            _ => match local_name(endpoint) {
+                Some(name) => Ok(Self::local(LocalStream::connect(&name, wait)?, endpoint.to_string())),
+                None => Err(unsupported("connect to", endpoint)),
+            },
         }
     }
 
@@ -93,8 +95,8 @@ impl Link {
         with_socket!(self, socket => local::end_sending(socket))
     }
 
-    pub(crate) fn wait_ready(&self, interest: Ready, deadline: Option<Instant>) -> io::Result<Ready> {
-        with_socket!(self, socket => local::wait_ready(socket, interest, deadline))
+    pub(crate) fn send_or_ready(&self, bytes: &[u8], wait: Wait) -> io::Result<Progress> {
+        with_socket!(self, socket => local::send_or_ready(socket, bytes, wait))
     }
 
     /// An error of the system on this connection.
@@ -115,6 +117,15 @@ impl Link {
     }
 }
 
+/// The name of a local socket that an endpoint is.
+pub(crate) fn local_name(endpoint: &Endpoint) -> Option<LocalName> {
+    match endpoint {
+        Endpoint::Unix(name) => Some(name.clone()),
+        Endpoint::Pipe(name) => Some(LocalName::Pipe(name.clone())),
+        _ => None,
+    }
+}
+
 /// The wait that a deadline means.
 pub(crate) fn until(deadline: Option<Instant>) -> Wait {
     deadline.map_or(Wait::Forever, Wait::Until)
@@ -122,13 +133,12 @@ pub(crate) fn until(deadline: Option<Instant>) -> Wait {
 
 pub(crate) fn unsupported(operation: &'static str, endpoint: &Endpoint) -> Error {
     let fix = match endpoint {
-        Endpoint::Tls { .. } => "use tcp: or unix: (TLS is not built yet)",
-        Endpoint::Pipe(_) => "use unix: on this system",
-        Endpoint::MessageQueue(_) | Endpoint::Log(_) => "open it as a queue, or use tcp: or unix:",
+        Endpoint::Tls { .. } => "use tcp:, unix: or pipe: (TLS is not built yet)",
+        Endpoint::MessageQueue(_) | Endpoint::Log(_) => "open it as a queue, or use tcp:, unix: or pipe:",
         Endpoint::Shm(_) | Endpoint::Posix(_) | Endpoint::Sysv(_) => {
-            "open it as a segment, or use tcp: or unix:"
+            "open it as a segment, or use tcp:, unix: or pipe:"
         }
-        _ => "use tcp: or unix:",
+        _ => "use tcp:, unix: or pipe:",
     };
     Error::new(ErrorKind::Unsupported, operation, endpoint.to_string())
         .detail(format!("{}: is not carried by streams", endpoint.scheme()))

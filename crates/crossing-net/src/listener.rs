@@ -1,6 +1,6 @@
 //! Listening and accepting.
 
-use crate::link::{Link, Peer, resolve, unsupported, until};
+use crate::link::{Link, Peer, local_name, resolve, unsupported, until};
 use crate::stream::Settings;
 use crate::{Access, Endpoint, RawStream, Stream, ToEndpoint};
 use crossing_sys::local::{self, DEFAULT_BACKLOG, LocalListener, Ready, Wait};
@@ -52,12 +52,16 @@ impl ListenerOptions {
     }
 
     /// How many connections may wait to be accepted; 1024 unless set (the system may cap it: `net.core.somaxconn`).
+    ///
+    /// # Platform-specific behavior
+    /// Windows: it is 128 over TCP and 1 over a pipe; further clients of a pipe wait where they connect.
     pub fn backlog(&mut self, connections: u32) -> &mut Self {
         self.backlog = connections;
         self
     }
 
-    /// Listens at `endpoint`. A stale Unix socket file is replaced, a live one never; a TCP port is reused at once
+    /// Listens at `endpoint`. A stale Unix socket file is replaced, a live one never; a pipe's name is taken only if
+    /// nobody has it; a TCP port is reused at once
     /// after its last listener closed.
     ///
     /// # Errors
@@ -72,10 +76,12 @@ impl ListenerOptions {
                 let port = listener.local_addr().map_or(*port, |address| address.port());
                 (Socket::Tcp(listener), Endpoint::Tcp { host: host.clone(), port })
             }
-            Endpoint::Unix(name) => {
-                (Socket::Local(LocalListener::bind(name, self.access, self.backlog)?), endpoint)
-            }
-            _ => return Err(unsupported(BIND, &endpoint)),
+            _ => match local_name(&endpoint) {
+                Some(name) => {
+                    (Socket::Local(LocalListener::bind(&name, self.access, self.backlog)?), endpoint)
+                }
+                None => return Err(unsupported(BIND, &endpoint)),
+            },
         };
         Ok(Listener { socket, endpoint, settings: self.settings })
     }

@@ -8,7 +8,7 @@ use crate::link::{Link, Peer, until};
 use crate::raw::RawOptions;
 use crate::{ErrorKind, Result, ToEndpoint};
 use crossing_sys::Error;
-use crossing_sys::local::{Ready, Wait};
+use crossing_sys::local::Wait;
 use crossing_wire::{DEFAULT_MAX_FRAME_LEN, DecodeError, Decoder, Encoder, Kind};
 use std::io::{self, IoSlice};
 use std::time::{Duration, Instant};
@@ -423,23 +423,16 @@ impl Stream {
     }
 
     fn fill_while_flushing(&mut self, wait: Wait) -> Result<bool> {
-        let deadline = match wait {
-            Wait::Until(at) => Some(at),
-            _ => None,
-        };
         loop {
-            let pending = !self.flush_wait(Wait::Never)?;
-            if !pending {
-                return self.read(wait);
-            }
-            let interest = Ready { readable: true, writable: true };
-            let ready =
-                self.link.wait_ready(interest, deadline).map_err(|cause| self.link.error(cause, RECV))?;
-            if ready.readable {
-                return self.read(wait);
-            }
-            if !ready.writable {
-                return Ok(false);
+            match self.link.send_or_ready(&self.out[self.sent..], wait) {
+                Ok(progress) => {
+                    self.sent += progress.sent;
+                    if progress.readable || self.flush_wait(Wait::Never)? {
+                        return self.read(wait);
+                    }
+                }
+                Err(cause) if is_waiting(&cause) => return Ok(false),
+                Err(cause) => return Err(self.link.error(cause, RECV)),
             }
         }
     }

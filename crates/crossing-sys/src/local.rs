@@ -8,7 +8,15 @@
 //! Linux: unix(7), SOCK_STREAM. A socket file whose listener died is replaced without a race between programs that use
 //! this module: they hold `PATH.lock` while they decide, and remove the file only when the kernel says that no socket
 //! is bound to it; that question is asked with a connect of another socket type, which a live listener never sees.
-//! Elsewhere: [`ErrorKind::Unsupported`] until named pipes or sockets are implemented there.
+//!
+//! Windows: [`LocalName::Pipe`] only, by named pipes; the others are [`ErrorKind::Unsupported`], as pipes are elsewhere.
+//! The name of a pipe that exists is refused ([`ErrorKind::AddressInUse`]), and it exists as long as its listener or a
+//! connection that it accepted. Pipes accept no clients of other machines,
+//! and clients let a server learn who they are but not act for them. A listener's backlog is one connection; further
+//! clients wait in [`LocalStream::connect`]. Nobody's credentials are needed for [`Access`]: the pipe's security
+//! descriptor decides.
+//! A TCP stream that was used with another wait than [`Wait::Forever`] stays in non-blocking mode (Winsock has no
+//! non-blocking call on a blocking socket); the calls of this module do not care.
 
 use crate::file::{Access, Handle};
 use crate::os::local as os;
@@ -64,7 +72,8 @@ impl Wait {
 /// ```
 ///
 /// # Platform-specific behavior
-/// On Linux both take at most 107 bytes.
+/// Linux: paths and abstract names, of at most 107 bytes. Windows: pipes, of at most 247 UTF-16 units. Which ones work
+/// here says [`is_supported`](Self::is_supported).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum LocalName {
@@ -73,9 +82,17 @@ pub enum LocalName {
     /// A name without a file, gone with its listener. Any user of the machine may take or connect to it; a listener
     /// therefore checks each peer's credentials against its [`Access`].
     Abstract(String),
+    /// A named pipe of Windows, `\\.\pipe\NAME`, given as its `NAME`; gone with its listener.
+    Pipe(String),
 }
 
 impl LocalName {
+    /// Whether this system has sockets with such names.
+    #[must_use]
+    pub fn is_supported(&self) -> bool {
+        os::is_supported(self)
+    }
+
     /// Reads `@NAME` as an abstract name, anything else as a path.
     ///
     /// # Errors
@@ -98,17 +115,54 @@ impl fmt::Display for LocalName {
         match self {
             Self::Path(path) => write!(f, "{}", path.display()),
             Self::Abstract(name) => write!(f, "@{name}"),
+            Self::Pipe(name) => write!(f, r"\\.\pipe\{name}"),
         }
+    }
+}
+
+/// The security identifier of a user as text, such as `S-1-5-21-...-1001`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Sid {
+    len: u8,
+    text: [u8; Self::MAX_LEN],
+}
+
+impl Sid {
+    /// `S-1-`, an authority of 48 bits and 15 numbers of 32 bits.
+    const MAX_LEN: usize = 4 + 15 + 15 * 11;
+
+    #[cfg_attr(not(windows), allow(dead_code))] // other systems have no such thing
+    pub(crate) fn new(text: &str) -> Option<Self> {
+        let mut sid = Self { len: u8::try_from(text.len()).ok()?, text: [0; Self::MAX_LEN] };
+        sid.text.get_mut(..text.len())?.copy_from_slice(text.as_bytes());
+        Some(sid)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.text[..usize::from(self.len)]).unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for Sid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_str().fmt(f)
     }
 }
 
 /// Who is at the other end of a local socket, as the kernel saw it when the connection was made.
 ///
 /// The process id is a hint only: the process may be gone and its id in use by another.
+///
+/// # Platform-specific behavior
+/// Windows: a listener learns the client's user from the kernel's authentication of it, a client the server's user from
+/// the process that the kernel names as the pipe's maker; a user that may not be learnt counts as another user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Credentials {
     pub(crate) process_id: Option<u32>,
     pub(crate) ids: Option<(u32, u32)>,
+    pub(crate) sid: Option<Sid>,
     pub(crate) same_user: bool,
     pub(crate) same_group: bool,
 }
@@ -124,6 +178,12 @@ impl Credentials {
     #[must_use]
     pub fn ids(&self) -> Option<(u32, u32)> {
         self.ids
+    }
+
+    /// The security identifier of the peer's user, where the system has such identifiers.
+    #[must_use]
+    pub fn sid(&self) -> Option<&str> {
+        self.sid.as_ref().map(Sid::as_str)
     }
 
     /// Whether the peer belongs to the user that this process runs as.
@@ -149,9 +209,10 @@ impl fmt::Display for Credentials {
             Some(id) => write!(f, "process {id}")?,
             None => f.write_str("a process")?,
         }
-        match self.ids {
-            Some((user, group)) => write!(f, " (uid {user}, gid {group})"),
-            None => Ok(()),
+        match (self.ids, self.sid()) {
+            (Some((user, group)), _) => write!(f, " (uid {user}, gid {group})"),
+            (None, Some(sid)) => write!(f, " (user {sid})"),
+            (None, None) => Ok(()),
         }
     }
 }
@@ -167,7 +228,7 @@ pub struct LocalListener {
 impl LocalListener {
     /// Listens at `name`; up to `backlog` connections wait to be accepted.
     ///
-    /// The file of a listener that died is replaced; a file with a live listener, or one that is no socket, never.
+    /// A pipe's name is taken only if nobody has it. The file of a listener that died is replaced; a file with a live listener, or one that is no socket, never.
     /// There is no moment at which the file is open to more users than `access` says.
     ///
     /// # Errors
@@ -194,8 +255,8 @@ impl LocalListener {
         loop {
             let stream = LocalStream(os::accept(&self.inner, wait)?);
             let credentials = stream.credentials()?;
-            // The permissions of a file have decided already, and may have been widened by its owner since.
-            if matches!(self.name, LocalName::Path(_)) || credentials.is_allowed(self.access) {
+            // The permissions of a file or pipe have decided already, and may have been widened by the owner since.
+            if !matches!(self.name, LocalName::Abstract(_)) || credentials.is_allowed(self.access) {
                 return Ok((stream, credentials));
             }
             // Strangers must not keep the caller here beyond its time.
@@ -219,7 +280,7 @@ impl LocalListener {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Debug)]
-pub struct LocalStream(pub(crate) Handle);
+pub struct LocalStream(pub(crate) os::Stream);
 
 impl LocalStream {
     /// Connects to the listener at `name`, waiting at most `wait` for room in its backlog.
@@ -243,15 +304,22 @@ impl LocalStream {
     }
 
     /// Uses a handle that is a connected local stream socket, such as one that was passed or inherited.
+    ///
+    /// # Platform-specific behavior
+    /// Windows: the handle must have been opened for overlapped use.
     #[must_use]
     pub fn from_handle(handle: Handle) -> Self {
-        Self(handle)
+        Self(os::from_handle(handle))
     }
 
     /// Gives the handle away.
+    ///
+    /// # Platform-specific behavior
+    /// Windows: what arrived and was not received yet may be lost if a receive before had a short buffer; give the
+    /// handle away before receiving.
     #[must_use]
     pub fn into_handle(self) -> Handle {
-        self.0
+        os::into_handle(self.0)
     }
 
     /// A second handle of the same connection.
@@ -273,6 +341,13 @@ impl LocalStream {
     /// Sends `bytes` (at least one) and, with the first of them, copies of `handles`. Gives how many bytes were sent:
     /// at least one; the rest is for [`send`].
     ///
+    /// # Platform-specific behavior
+    /// Windows: the handles wait in this process and go over when they are received, so they are lost if this process
+    /// ends before, and stay open in it if nobody receives them. The receiver must be allowed to duplicate handles out
+    /// of this process (the same user is, unless this process runs at a higher integrity level), and be the process
+    /// that connected or listened. A pipe that a foreign server made for bytes carries none
+    /// ([`io::ErrorKind::Unsupported`]).
+    ///
     /// # Errors
     /// [`io::ErrorKind::InvalidInput`] when there is no byte, or more than [`MAX_HANDLES`] handles; otherwise as
     /// [`send`].
@@ -289,7 +364,8 @@ impl LocalStream {
     /// Receives bytes and appends the handles that came with them; none stays open in programs started later. Gives
     /// the number of bytes; 0 when the peer has ended its direction.
     ///
-    /// Handles that arrive where plain [`recv`] is called are closed by the system.
+    /// Handles that arrive where plain [`recv`] is called are closed. What came is whatever the peer sent: check what it
+    /// is before relying on it.
     ///
     /// # Errors
     /// [`io::ErrorKind::InvalidData`] when the peer sent more than `max_handles` (or [`MAX_HANDLES`]) at once: all of
@@ -342,6 +418,10 @@ pub fn send_vectored(socket: &impl Socket, parts: &[IoSlice<'_>], wait: Wait) ->
 
 /// Ends the direction from here to the peer: it reads what was sent, then the end. Receiving goes on.
 ///
+/// # Platform-specific behavior
+/// Windows: named pipes do not have this; an empty message says it, which Crossing's and many other programs understand.
+/// On a pipe that a foreign server made for bytes it is [`io::ErrorKind::Unsupported`].
+///
 /// # Errors
 /// [`io::ErrorKind::NotConnected`] when the connection is gone, and other errors of the system.
 pub fn end_sending(socket: &impl Socket) -> io::Result<()> {
@@ -357,8 +437,54 @@ pub struct Ready {
     pub writable: bool,
 }
 
+/// What [`send_or_ready`] came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Progress {
+    /// How many bytes were taken.
+    pub sent: usize,
+    /// Receiving will not wait. `false` may mean that it was not found out.
+    pub readable: bool,
+}
+
+/// Sends some of `bytes` (at least one must be given), or ends without that as soon as there is something to receive:
+/// for who has to send but must not stop receiving.
+///
+/// # Errors
+/// As [`send`].
+pub fn send_or_ready(socket: &impl Socket, bytes: &[u8], wait: Wait) -> io::Result<Progress> {
+    os::send_or_ready(socket, bytes, wait)
+}
+
+/// [`send_or_ready`] where a socket can be asked for both.
+pub(crate) fn send_or_ready_by_polling(
+    socket: &impl os::RawSocket,
+    bytes: &[u8],
+    wait: Wait,
+) -> io::Result<Progress> {
+    loop {
+        match os::send(socket, bytes, Wait::Never) {
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock && wait != Wait::Never => {}
+            result => return result.map(|sent| Progress { sent, readable: false }),
+        }
+        let deadline = match wait {
+            Wait::Until(at) => Some(at),
+            _ => None,
+        };
+        let ready = os::wait_ready(socket, Ready { readable: true, writable: true }, deadline)?;
+        match ready {
+            Ready { readable: true, .. } => return Ok(Progress { sent: 0, readable: true }),
+            Ready { writable: true, .. } => {}
+            _ => return Err(io::ErrorKind::TimedOut.into()),
+        }
+    }
+}
+
 /// Waits until `socket` is ready for one of the things that `interest` asks for, or until `deadline` (`None`: without
 /// end). Nothing is ready when the time ran out.
+///
+/// # Platform-specific behavior
+/// Windows: a named pipe cannot be asked for room: [`io::ErrorKind::Unsupported`] when `interest` is writable. Use
+/// [`send_or_ready`].
 ///
 /// # Errors
 /// Those of the system.
@@ -368,12 +494,15 @@ pub fn wait_ready(socket: &impl Socket, interest: Ready, deadline: Option<Instan
 
 /// Sets how many connections may wait at a listener that is listening already.
 ///
+/// # Platform-specific behavior
+/// Windows: such a listener may keep the number that it was given first; the standard library gives 128.
+///
 /// # Errors
 /// Those of the system.
 pub fn set_backlog(listener: &TcpListener, backlog: u32) -> io::Result<()> {
     os::set_backlog(listener, backlog)
 }
 
-#[cfg(all(test, unix, not(crossing_os_stub)))]
+#[cfg(all(test, any(unix, windows), not(crossing_os_stub)))]
 #[path = "local_tests.rs"]
 mod tests;

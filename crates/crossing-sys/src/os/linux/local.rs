@@ -6,7 +6,7 @@
 mod socket_file;
 
 use crate::file::{Access, Handle};
-use crate::local::{Credentials, LocalListener, LocalName, LocalStream, MAX_HANDLES, Ready, Wait};
+use crate::local::{Credentials, LocalListener, LocalName, LocalStream, MAX_HANDLES, Progress, Ready, Wait};
 use crate::{Error, ErrorKind, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
@@ -22,6 +22,9 @@ use std::time::{Duration, Instant};
 
 /// `sun_path` is 108 bytes; a path needs its NUL, an abstract name the one in front.
 const MAX_NAME_LEN: usize = 107;
+
+/// A connected socket.
+pub(crate) type Stream = Handle;
 
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -55,6 +58,11 @@ pub(super) fn address(operation: &'static str, name: &LocalName) -> Result<net::
     let (len, made) = match name {
         LocalName::Path(path) => (path.as_os_str().len(), net::SocketAddrUnix::new(path)),
         LocalName::Abstract(name) => (name.len(), net::SocketAddrUnix::new_abstract_name(name.as_bytes())),
+        LocalName::Pipe(name) => {
+            return Err(Error::new(ErrorKind::Unsupported, operation, name.clone())
+                .detail("named pipes are of Windows")
+                .fix("use unix:PATH on this system"));
+        }
     };
     if len > MAX_NAME_LEN {
         let max = MAX_NAME_LEN as u64;
@@ -96,7 +104,7 @@ pub(crate) fn bind(name: &LocalName, access: Access, backlog: u32) -> Result<Lis
     let socket = socket(SocketFlags::NONBLOCK).map_err(failed)?;
     let file = match name {
         LocalName::Path(path) => Some(SocketFile::bind(&socket, path, &address, access)?),
-        LocalName::Abstract(_) => {
+        LocalName::Abstract(_) | LocalName::Pipe(_) => {
             net::bind(&socket, &address).map_err(|cause| match cause {
                 Errno::ADDRINUSE => failed(cause)
                     .detail("a live process has this abstract name")
@@ -181,6 +189,18 @@ pub(crate) fn pair() -> io::Result<(Handle, Handle)> {
     Ok((left.into(), right.into()))
 }
 
+pub(crate) fn is_supported(name: &LocalName) -> bool {
+    !matches!(name, LocalName::Pipe(_))
+}
+
+pub(crate) fn from_handle(handle: Handle) -> Stream {
+    handle
+}
+
+pub(crate) fn into_handle(stream: Stream) -> Handle {
+    stream
+}
+
 pub(crate) fn duplicate(handle: &Handle) -> io::Result<Handle> {
     Ok(handle.as_fd().try_clone_to_owned()?.into())
 }
@@ -205,6 +225,7 @@ pub(crate) fn credentials(handle: &Handle) -> io::Result<Credentials> {
     Ok(Credentials {
         process_id: u32::try_from(found.pid).ok().filter(|id| *id != 0),
         ids: Some((found.uid, found.gid)),
+        sid: None,
         same_user: found.uid == rustix::process::geteuid().as_raw(),
         same_group: found.gid == rustix::process::getegid().as_raw(),
     })
@@ -347,6 +368,10 @@ pub(crate) fn recv_with_handles(
     }
     handles.append(&mut received);
     Ok(message.bytes)
+}
+
+pub(crate) fn send_or_ready(socket: &impl RawSocket, bytes: &[u8], wait: Wait) -> io::Result<Progress> {
+    crate::local::send_or_ready_by_polling(socket, bytes, wait)
 }
 
 pub(crate) fn end_sending(socket: &impl RawSocket) -> io::Result<()> {

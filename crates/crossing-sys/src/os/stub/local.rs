@@ -1,11 +1,14 @@
 //! No sockets here yet.
 
 use crate::file::{Access, Handle};
-use crate::local::{Credentials, LocalListener, LocalName, LocalStream, Ready, Wait};
+use crate::local::{Credentials, LocalListener, LocalName, LocalStream, Progress, Ready, Wait};
 use crate::{Error, ErrorKind, Result};
 use std::io::{self, IoSlice};
 use std::net::{TcpListener, TcpStream};
 use std::time::Instant;
+
+/// A connected socket.
+pub(crate) type Stream = Handle;
 
 #[derive(Debug)]
 pub(crate) struct Listener;
@@ -44,6 +47,18 @@ pub(crate) fn pair() -> io::Result<(Handle, Handle)> {
     none()
 }
 
+pub(crate) fn is_supported(_: &LocalName) -> bool {
+    false
+}
+
+pub(crate) fn from_handle(handle: Handle) -> Stream {
+    handle
+}
+
+pub(crate) fn into_handle(stream: Stream) -> Handle {
+    stream
+}
+
 pub(crate) fn duplicate(_: &Handle) -> io::Result<Handle> {
     none()
 }
@@ -76,6 +91,10 @@ pub(crate) fn send(_: &impl RawSocket, _: &[u8], _: Wait) -> io::Result<usize> {
 
 pub(crate) fn send_vectored(_: &impl RawSocket, _: &[IoSlice<'_>], _: Wait) -> io::Result<usize> {
     none()
+}
+
+pub(crate) fn send_or_ready(socket: &impl RawSocket, bytes: &[u8], wait: Wait) -> io::Result<Progress> {
+    crate::local::send_or_ready_by_polling(socket, bytes, wait)
 }
 
 pub(crate) fn end_sending(_: &impl RawSocket) -> io::Result<()> {

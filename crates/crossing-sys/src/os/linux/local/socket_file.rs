@@ -184,7 +184,7 @@ fn identity(stat: &Stat) -> (u64, u64) {
 pub(super) fn is_other_than_socket(name: &LocalName) -> bool {
     match name {
         LocalName::Path(path) => fs::stat(path).is_ok_and(|stat| !is_socket(&stat)),
-        LocalName::Abstract(_) => false,
+        LocalName::Abstract(_) | LocalName::Pipe(_) => false,
     }
 }
 
