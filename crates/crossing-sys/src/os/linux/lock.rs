@@ -8,8 +8,15 @@ use std::os::fd::AsRawFd;
 /// First locked byte; slot `n` is byte `BASE + n`.
 const BASE: i64 = 1 << 40;
 
-fn flock(kind: libc::c_int, slot: u32) -> libc::flock {
-    libc::flock {
+/// A lock of 64-bit offsets. Machines of 32 bits have a system call of its own for it, which the C library's fcntl reaches
+/// only in programs built for large files.
+#[cfg(target_pointer_width = "64")]
+use libc::{SYS_fcntl as FCNTL, flock as Flock};
+#[cfg(not(target_pointer_width = "64"))]
+use libc::{SYS_fcntl64 as FCNTL, flock64 as Flock};
+
+fn flock(kind: libc::c_int, slot: u32) -> Flock {
+    Flock {
         l_type: kind as libc::c_short,
         l_whence: libc::SEEK_SET as libc::c_short,
         l_start: BASE + i64::from(slot),
@@ -18,10 +25,11 @@ fn flock(kind: libc::c_int, slot: u32) -> libc::flock {
     }
 }
 
-fn call(handle: &Handle, command: libc::c_int, lock: &mut libc::flock) -> io::Result<()> {
+fn call(handle: &Handle, command: libc::c_int, lock: &mut Flock) -> io::Result<()> {
     loop {
         // SAFETY: the descriptor is open for the whole call and `lock` is a valid flock that outlives it.
-        let outcome = unsafe { libc::fcntl(handle.0.as_raw_fd(), command, std::ptr::from_mut(lock)) };
+        let outcome =
+            unsafe { libc::syscall(FCNTL, handle.0.as_raw_fd(), command, std::ptr::from_mut(lock)) };
         if outcome == 0 {
             return Ok(());
         }

@@ -145,7 +145,8 @@ fn creation_error(cause: io::Error, operation: &'static str, name: &str, message
             let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
             // SAFETY: `limit` is valid for writes.
             let known = unsafe { libc::getrlimit(libc::RLIMIT_MSGQUEUE, &raw mut limit) } == 0;
-            let have = if known { limit.rlim_cur } else { 0 };
+            #[allow(clippy::useless_conversion)] // 32 bits on some machines
+            let have: u64 = if known { limit.rlim_cur.into() } else { 0 };
             error
                 .kinded(ErrorKind::LimitReached)
                 .detail(format!(
@@ -304,7 +305,7 @@ fn wait(handle: &Handle, name: &str, events: PollFlags, deadline: Option<Instant
         let left = deadline.saturating_duration_since(Instant::now());
         Timespec {
             tv_sec: i64::try_from(left.as_secs()).unwrap_or(i64::MAX),
-            tv_nsec: i64::from(left.subsec_nanos()),
+            tv_nsec: left.subsec_nanos().into(),
         }
     });
     match rustix::event::poll(&mut [PollFd::new(handle, events)], timeout.as_ref()) {

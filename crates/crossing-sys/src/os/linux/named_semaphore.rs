@@ -3,6 +3,7 @@
 
 use super::mq::mode;
 use crate::file::Access;
+use crate::os::unix::clock;
 use crate::{Error, ErrorKind, Result};
 use rustix::fs::{Mode, OFlags, fchmod, fstat, statvfs};
 use std::ffi::CString;
@@ -163,18 +164,6 @@ fn clock_wait() -> Option<ClockWait> {
     })
 }
 
-/// `deadline` as CLOCK_MONOTONIC counts; an `Instant` is of that clock but hides its origin.
-fn absolute(deadline: Instant) -> libc::timespec {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let nanoseconds = now.tv_nsec + i64::from(left.subsec_nanos());
-    let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-    libc::timespec {
-        tv_sec: now.tv_sec.saturating_add(seconds).saturating_add(nanoseconds / 1_000_000_000),
-        tv_nsec: nanoseconds % 1_000_000_000,
-    }
-}
-
 const WAIT: &str = "wait for semaphore";
 
 impl Semaphore {
@@ -209,7 +198,7 @@ impl Semaphore {
     }
 
     pub(crate) fn wait(&self, name: &str, deadline: Option<Instant>) -> Result<bool> {
-        let until = deadline.map(absolute);
+        let until = deadline.map(clock::monotonic);
         loop {
             let outcome = match (until, clock_wait()) {
                 (None, _) => {

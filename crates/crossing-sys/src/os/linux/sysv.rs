@@ -26,9 +26,15 @@ pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-fn time(seconds: i64) -> Option<SystemTime> {
-    let seconds = u64::try_from(seconds).ok().filter(|seconds| *seconds > 0)?;
+/// The C library's times have 32 bits on some machines.
+fn time(seconds: impl Into<i64>) -> Option<SystemTime> {
+    let seconds = u64::try_from(seconds.into()).ok().filter(|seconds| *seconds > 0)?;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
+}
+
+/// A figure that has 32 bits on some machines.
+fn wide(figure: impl Into<u64>) -> u64 {
+    figure.into()
 }
 
 fn pid(pid: i64) -> u32 {

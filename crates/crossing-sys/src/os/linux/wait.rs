@@ -1,6 +1,7 @@
 //! futex(2), futex_waitv(2), and the death bell on the thread's robust list.
 #![allow(unsafe_code)] // raw system calls; writes to the thread's own robust list head
 
+use crate::os::unix::{clock, turns};
 use crate::wait::{Sleeper, WaitEnd, WaitSpace};
 use std::cell::Cell;
 use std::io;
@@ -14,21 +15,6 @@ pub(crate) const WATCHES_DEATH: bool = false;
 /// The kernel keeps the sleepers: nothing to remember.
 #[derive(Debug, Default)]
 pub(crate) struct Room;
-
-/// A deadline as CLOCK_MONOTONIC sees it; `Instant` is that clock on Linux, but hides its origin.
-fn absolute(deadline: Instant) -> libc::timespec {
-    let left = deadline.saturating_duration_since(Instant::now());
-    let mut now = libc::timespec { tv_sec: 0, tv_nsec: 0 };
-    // SAFETY: `now` is a valid timespec to write to.
-    unsafe { libc::clock_gettime(libc::CLOCK_MONOTONIC, &mut now) };
-    let nanos = now.tv_nsec + i64::from(left.subsec_nanos());
-    let carry = nanos / 1_000_000_000;
-    let seconds = i64::try_from(left.as_secs()).unwrap_or(i64::MAX);
-    libc::timespec {
-        tv_sec: now.tv_sec.saturating_add(seconds).saturating_add(carry),
-        tv_nsec: nanos % 1_000_000_000,
-    }
-}
 
 fn end_of(outcome: libc::c_long) -> WaitEnd {
     if outcome >= 0 {
@@ -48,7 +34,11 @@ pub(crate) fn wait(
     deadline: Option<Instant>,
     _: Sleeper,
 ) -> WaitEnd {
-    let until = deadline.map(absolute);
+    wait_one(word, expected, deadline)
+}
+
+fn wait_one(word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> WaitEnd {
+    let until = deadline.map(clock::monotonic);
     let until = until.as_ref().map_or(ptr::null(), ptr::from_ref);
     // FUTEX_WAIT_BITSET takes an absolute deadline on CLOCK_MONOTONIC: no drift when a signal interrupts.
     // SAFETY: the word is a live atomic, `until` is null or a timespec that lives through the call.
@@ -74,30 +64,44 @@ struct Waitv {
     reserved: u32,
 }
 
+/// The time of the newer system calls: 64 bits, on machines of 32 bits as well.
+#[repr(C)]
+struct Timespec {
+    seconds: i64,
+    nanoseconds: i64,
+}
+
+impl From<libc::timespec> for Timespec {
+    #[allow(clippy::useless_conversion)] // the C library's have 32 bits on some machines
+    fn from(time: libc::timespec) -> Self {
+        Self { seconds: time.tv_sec.into(), nanoseconds: time.tv_nsec.into() }
+    }
+}
+
 const FUTEX2_SIZE_U32: u32 = 2;
 
 /// Set when the kernel turns out to have no futex_waitv (before 5.16, or refused by seccomp).
 static NO_WAITV: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn wait_any(
-    space: &WaitSpace,
+    _: &WaitSpace,
     words: &[(&AtomicU32, u32)],
     deadline: Option<Instant>,
-    who: Sleeper,
+    _: Sleeper,
 ) -> WaitEnd {
     if let [(word, expected)] = words {
-        return wait(space, word, *expected, deadline, who);
+        return wait_one(word, *expected, deadline);
     }
     // Relaxed: a flag that only ever becomes true; seeing it late costs one more refused call.
     if NO_WAITV.load(Ordering::Relaxed) {
-        return wait_any_by_turns(space, words, deadline, who);
+        return turns::wait_any(words, deadline, wait_one);
     }
     let mut list = [const { Waitv { value: 0, address: 0, flags: FUTEX2_SIZE_U32, reserved: 0 } }; 128];
     for (entry, (word, expected)) in list.iter_mut().zip(words) {
         entry.value = u64::from(*expected);
         entry.address = word.as_ptr() as u64;
     }
-    let until = deadline.map(absolute);
+    let until = deadline.map(clock::monotonic).map(Timespec::from);
     let until = until.as_ref().map_or(ptr::null(), ptr::from_ref);
     // SAFETY: the list holds `words.len()` valid entries, `until` is null or a timespec that lives through the call.
     let outcome = unsafe {
@@ -105,35 +109,9 @@ pub(crate) fn wait_any(
     };
     if outcome < 0 && matches!(io::Error::last_os_error().raw_os_error(), Some(libc::ENOSYS | libc::EPERM)) {
         NO_WAITV.store(true, Ordering::Relaxed);
-        return wait_any_by_turns(space, words, deadline, who);
+        return turns::wait_any(words, deadline, wait_one);
     }
     end_of(outcome)
-}
-
-/// Without futex_waitv: sleeps on the words in turn, a millisecond each.
-fn wait_any_by_turns(
-    space: &WaitSpace,
-    words: &[(&AtomicU32, u32)],
-    deadline: Option<Instant>,
-    who: Sleeper,
-) -> WaitEnd {
-    loop {
-        for (word, expected) in words {
-            // Acquire is the caller's: it looks at its words again. Relaxed suffices to see a change.
-            if words.iter().any(|(word, expected)| word.load(Ordering::Relaxed) != *expected) {
-                return WaitEnd::Changed;
-            }
-            let slice = Instant::now() + std::time::Duration::from_millis(1);
-            let until = deadline.map_or(slice, |deadline| deadline.min(slice));
-            match wait(space, word, *expected, Some(until), who) {
-                WaitEnd::TimedOut if deadline.is_none_or(|deadline| Instant::now() < deadline) => {}
-                end => return end,
-            }
-        }
-        if words.is_empty() {
-            return WaitEnd::Woken;
-        }
-    }
 }
 
 pub(crate) fn wake(_: &WaitSpace, word: &AtomicU32, count: u32, _: &dyn Fn(u32) -> bool) {

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // the System V calls of the C library
 
 use super::super::mq::mode;
-use super::{column, common, head, limit, limit_error, listing, open_error, pid, time, use_error};
+use super::{column, common, head, limit, limit_error, listing, open_error, pid, time, use_error, wide};
 use crate::file::Access;
 use crate::sysv::{Key, MemoryStat};
 use crate::{Error, ErrorKind, Result};
@@ -87,7 +87,7 @@ pub(crate) fn shm_stat(id: i32, key: Key) -> Result<MemoryStat> {
         id,
         key,
         size: data.shm_segsz as u64,
-        attaches: data.shm_nattch,
+        attaches: wide(data.shm_nattch),
         creator_pid: pid(data.shm_cpid.into()),
         last_pid: pid(data.shm_lpid.into()),
         owner: data.shm_perm.uid,

@@ -2,7 +2,9 @@
 #![allow(unsafe_code)] // the System V calls of the C library
 
 use super::super::mq::mode;
-use super::{column, common, gone, head, limit, limit_error, listing, open_error, pid, time, use_error};
+use super::{
+    column, common, gone, head, limit, limit_error, listing, open_error, pid, time, use_error, wide,
+};
 use crate::file::Access;
 use crate::mq::{Direction, RecvError, SendError};
 use crate::sysv::{Key, Message, QueueStat, Select};
@@ -181,9 +183,9 @@ pub(crate) fn msg_stat(id: i32, key: Key) -> Result<QueueStat> {
     Ok(QueueStat {
         id,
         key,
-        len: data.msg_qnum,
-        bytes: data.__msg_cbytes,
-        max_bytes: Some(data.msg_qbytes),
+        len: wide(data.msg_qnum),
+        bytes: wide(data.__msg_cbytes),
+        max_bytes: Some(wide(data.msg_qbytes)),
         last_sender_pid: pid(data.msg_lspid.into()),
         last_receiver_pid: pid(data.msg_lrpid.into()),
         owner: data.msg_perm.uid,
@@ -197,7 +199,10 @@ pub(crate) fn msg_stat(id: i32, key: Key) -> Result<QueueStat> {
 pub(crate) fn msg_set_max_bytes(id: i32, key: Key, bytes: u64) -> Result<()> {
     const OPERATION: &str = "resize System V queue";
     let mut data = control(id, key)?;
-    data.msg_qbytes = bytes;
+    #[allow(clippy::useless_conversion)] // 32 bits on some machines
+    {
+        data.msg_qbytes = bytes.try_into().unwrap_or(libc::msglen_t::MAX);
+    }
     // SAFETY: IPC_SET reads one msqid_ds, which `data` is.
     if unsafe { libc::msgctl(id, libc::IPC_SET, &raw mut data) } == 0 {
         return Ok(());

@@ -4,11 +4,24 @@
 use super::super::mq::mode;
 use super::{column, common, gone, head, limit_error, listing, open_error, sysctl, time, use_error};
 use crate::file::Access;
+use crate::os::unix::clock;
 use crate::sysv::{Key, SemaphoreStat, Undo};
 use crate::{Error, ErrorKind, Result};
 use std::io;
 use std::ptr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+unsafe extern "C" {
+    /// semop(2): the crate `libc` has it not, and not every machine has a system call of its own for it.
+    fn semtimedop(
+        id: libc::c_int,
+        operations: *mut libc::sembuf,
+        count: usize,
+        timeout: *const libc::timespec,
+    ) -> libc::c_int;
+}
+
+const YEAR: Duration = Duration::from_secs(31_536_000);
 
 const USE: &str = "use System V semaphore";
 
@@ -115,19 +128,13 @@ pub(crate) fn sem_try_wait(id: i32, key: Key, index: u16, undo: Undo) -> Result<
 pub(crate) fn sem_wait(id: i32, key: Key, index: u16, undo: Undo, deadline: Option<Instant>) -> Result<bool> {
     loop {
         let mut operation = operation(index, -1, undo, true);
-        let timeout = deadline.map(|deadline| {
-            let left = deadline.saturating_duration_since(Instant::now());
-            // The kernel refuses what overflows its own arithmetic: wait a year at a time.
-            libc::timespec {
-                tv_sec: left.as_secs().min(31_536_000).cast_signed(),
-                tv_nsec: i64::from(left.subsec_nanos()),
-            }
-        });
+        // The kernel refuses what overflows its own arithmetic: wait a year at a time.
+        let timeout = deadline
+            .map(|deadline| clock::timespec(deadline.saturating_duration_since(Instant::now()).min(YEAR)));
         let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // semtimedop(2), whose timeout is relative and monotonic; the C library's name for it is not in `libc`.
+        // The timeout is relative and monotonic.
         // SAFETY: one valid operation, and a timeout that is null or lives through the call.
-        let outcome =
-            unsafe { libc::syscall(libc::SYS_semtimedop, id, &raw mut operation, 1_usize, timeout) };
+        let outcome = unsafe { semtimedop(id, &raw mut operation, 1, timeout) };
         if outcome == 0 {
             return Ok(true);
         }
