@@ -17,9 +17,9 @@ use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, CreateDirectoryW, CreateFileW, DELETE, FILE_ATTRIBUTE_DIRECTORY,
     FILE_ATTRIBUTE_REPARSE_POINT, FILE_DISPOSITION_FLAG_DELETE, FILE_DISPOSITION_FLAG_POSIX_SEMANTICS,
     FILE_DISPOSITION_INFO_EX, FILE_FLAG_BACKUP_SEMANTICS, FILE_FLAG_OPEN_REPARSE_POINT,
-    FILE_FLAGS_AND_ATTRIBUTES, FILE_READ_ATTRIBUTES, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
-    FileDispositionInfoEx, GetFileInformationByHandle, MoveFileExW, OPEN_ALWAYS, READ_CONTROL,
-    SetFileInformationByHandle,
+    FILE_FLAGS_AND_ATTRIBUTES, FILE_ID_INFO, FILE_READ_ATTRIBUTES, FILE_SHARE_DELETE, FILE_SHARE_READ,
+    FILE_SHARE_WRITE, FileDispositionInfoEx, FileIdInfo, GetFileInformationByHandle,
+    GetFileInformationByHandleEx, MoveFileExW, OPEN_ALWAYS, READ_CONTROL, SetFileInformationByHandle,
 };
 
 /// `Prices` and `prices` would be one file.
@@ -135,14 +135,32 @@ pub(crate) fn is_being_deleted(error: &io::Error, path: &Path) -> bool {
         && matches!(open_to_look(path, 0), Err(error) if error.raw_os_error() == Some(ERROR_ACCESS_DENIED as i32))
 }
 
-fn identity(handle: &impl AsRawHandle) -> io::Result<(u32, u64)> {
-    let found = information(handle)?;
-    let index = (u64::from(found.nFileIndexHigh) << 32) | u64::from(found.nFileIndexLow);
-    Ok((found.dwVolumeSerialNumber, index))
+/// The volume and the number of a file on it.
+fn identity(handle: &impl AsRawHandle) -> io::Result<(u64, [u8; 16])> {
+    // SAFETY: plain numbers, for which zero is a value.
+    let mut found: FILE_ID_INFO = unsafe { std::mem::zeroed() };
+    // SAFETY: an open handle, and the structure that this class fills, with its length.
+    let done = unsafe {
+        GetFileInformationByHandleEx(
+            handle.as_raw_handle(),
+            FileIdInfo,
+            (&raw mut found).cast(),
+            size_of_val(&found) as u32,
+        )
+    };
+    if done == 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok((found.VolumeSerialNumber, found.FileId.Identifier))
+    }
 }
 
 pub(crate) fn names(path: &Path, handle: &Handle) -> io::Result<bool> {
-    Ok(identity(&open_to_look(path, FILE_READ_ATTRIBUTES)?)? == identity(&handle.0)?)
+    let (path_volume, path_number) = identity(&open_to_look(path, FILE_READ_ATTRIBUTES)?)?;
+    let (volume, number) = identity(&handle.0)?;
+    // A volume of 0 is not known: Wine forgets it of a handle whose file was renamed through another.
+    let same_volume = path_volume == volume || path_volume == 0 || volume == 0;
+    Ok(same_volume && path_number == number)
 }
 
 pub(crate) fn rename_new(from: &Path, to: &Path) -> io::Result<()> {
