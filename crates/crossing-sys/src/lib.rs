@@ -10,6 +10,7 @@ pub mod directory;
 pub mod error;
 pub mod file;
 pub mod fork;
+pub mod kernel_object;
 pub mod local;
 pub mod lock;
 pub mod memory;

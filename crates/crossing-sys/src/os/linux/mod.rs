@@ -2,6 +2,8 @@
 
 pub(crate) mod children;
 pub(crate) mod directory;
+#[path = "../stub/kernel_object.rs"]
+pub(crate) mod kernel_object;
 pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod memory;

@@ -255,6 +255,11 @@ pub(crate) fn free_space(_: &Handle, backing: &Backing) -> io::Result<(u64, Stri
     if backing.storage.persist {
         return Err(io::ErrorKind::Unsupported.into());
     }
+    Ok((paging_file_left()?, "the paging file".to_owned()))
+}
+
+/// Bytes that memory and the paging file together can still promise.
+pub(crate) fn paging_file_left() -> io::Result<u64> {
     // SAFETY: plain numbers, for which zero is a value.
     let mut status: MEMORYSTATUSEX = unsafe { std::mem::zeroed() };
     status.dwLength = size_of::<MEMORYSTATUSEX>() as u32;
@@ -262,7 +267,7 @@ pub(crate) fn free_space(_: &Handle, backing: &Backing) -> io::Result<(u64, Stri
     if unsafe { GlobalMemoryStatusEx(&raw mut status) } == 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok((status.ullAvailPageFile, "the paging file".to_owned()))
+    Ok(status.ullAvailPageFile)
 }
 
 pub(crate) fn len(handle: &Handle) -> io::Result<u64> {

@@ -4,6 +4,7 @@ pub(crate) mod children;
 pub(crate) mod directory;
 pub(crate) mod file;
 pub(crate) mod fork;
+pub(crate) mod kernel_object;
 pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod memory;
