@@ -506,3 +506,11 @@ pub fn set_backlog(listener: &TcpListener, backlog: u32) -> io::Result<()> {
 #[cfg(all(test, any(unix, windows), not(crossing_os_stub)))]
 #[path = "local_tests.rs"]
 mod tests;
+
+#[cfg(all(test, unix, not(crossing_os_stub)))]
+#[path = "local_unix_tests.rs"]
+mod unix_tests;
+
+#[cfg(all(test, windows, not(crossing_os_stub)))]
+#[path = "local_windows_tests.rs"]
+mod windows_tests;
