@@ -6,4 +6,7 @@ pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod memory;
 pub(crate) mod process;
+/// FreeBSD's locks (`freebsd/mod.rs`); elsewhere built for its tests alone, which run on any of these systems.
+#[cfg(test)]
+mod record_lock;
 pub(crate) mod turns;
