@@ -1,10 +1,11 @@
 //! What a mechanism does to carry a queue. Small, so that the next one (shared memory, disk) is one file.
 
-use crate::delivery::Priority;
+use crate::delivery::{Delivery, Pool, Priority};
 use crate::endpoint::QueueEndpoint;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
+use crate::message::Message;
 use crate::options::{How, QueueOptions};
-use crate::queue::{Capabilities, Stats};
+use crate::queue::{Capabilities, Glimpse, Stats};
 use crossing_sys::Result;
 use crossing_sys::file::Handle;
 use std::fmt::Debug;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 mod posix;
+mod shared;
 mod systemv;
 
 /// What was received into a buffer.
@@ -22,26 +24,44 @@ pub(crate) struct Taken {
 }
 
 pub(crate) trait Backend: Debug + Send + Sync {
-    /// The longest message in bytes: the length of the buffers that are received into.
+    /// The longest message in bytes.
     fn max_len(&self) -> usize;
 
     /// Whether this object created the queue.
     fn created(&self) -> bool;
 
+    /// What this very queue can do.
+    fn capabilities(&self) -> Capabilities;
+
     fn stats(&self) -> Result<Stats>;
 
-    fn try_send(&self, message: &[u8], priority: Priority) -> Result<(), TrySendError>;
+    /// Sends, if there is room now.
+    fn try_send(&self, message: &Message<'_>) -> Result<(), TrySendError>;
 
-    fn send_deadline(
-        &self,
-        message: &[u8],
-        priority: Priority,
-        deadline: Option<Instant>,
-    ) -> Result<(), SendError>;
+    /// Sends, waiting for room.
+    fn send_deadline(&self, message: &Message<'_>, deadline: Option<Instant>) -> Result<(), SendError>;
 
-    fn try_recv(&self, buffer: &mut [u8]) -> Result<Taken, TryRecvError>;
+    /// Receives, if there is a message; `pool` is for those who copy.
+    fn try_recv(&self, pool: &Arc<Pool>) -> Result<Delivery, TryRecvError>;
 
-    fn recv_deadline(&self, buffer: &mut [u8], deadline: Option<Instant>) -> Result<Taken, RecvError>;
+    /// Receives, waiting for a message.
+    fn recv_deadline(&self, pool: &Arc<Pool>, deadline: Option<Instant>) -> Result<Delivery, RecvError>;
+
+    /// Drops the oldest message of the lowest priority; `false`: there is none, or no way to.
+    fn drop_oldest(&self) -> bool {
+        false
+    }
+
+    /// The dead letters of the queue, as a queue that can be received from; `None` where there are none.
+    fn dead_letters(&self) -> Option<Arc<dyn Backend>> {
+        None
+    }
+
+    /// Drops every message that waits; says how many.
+    fn purge(&self) -> Result<u64>;
+
+    /// Copies of messages that stay, each cut to `max_len` bytes; `None` where there is no way to look.
+    fn browse(&self, max: usize, max_len: usize) -> Option<Vec<Glimpse>>;
 
     /// What an event loop can wait on, if there is such a thing.
     fn handle(&self) -> Option<&Handle>;
@@ -50,8 +70,36 @@ pub(crate) trait Backend: Debug + Send + Sync {
     fn unlink_if_same(&self) -> Result<bool>;
 }
 
+/// Receives by `receive` into a buffer of the pool.
+fn copied<E>(
+    pool: &Arc<Pool>,
+    receive: impl FnOnce(&mut [u8]) -> std::result::Result<Taken, E>,
+) -> std::result::Result<Delivery, E> {
+    let mut buffer = pool.take();
+    match receive(&mut buffer) {
+        Ok(taken) => Ok(Delivery::copied(buffer, taken.len, taken.priority, taken.message_type, pool)),
+        Err(error) => {
+            pool.give_back(buffer);
+            Err(error)
+        }
+    }
+}
+
+/// Receives until nothing is left; says how much that was.
+fn drain(backend: &dyn Backend, pool: &Arc<Pool>) -> Result<u64> {
+    let mut dropped = 0;
+    loop {
+        match backend.try_recv(pool) {
+            Ok(_) => dropped += 1,
+            Err(TryRecvError::Empty) => return Ok(dropped),
+            Err(TryRecvError::Os(error)) => return Err(error),
+        }
+    }
+}
+
 pub(crate) fn capabilities(address: &QueueEndpoint) -> Capabilities {
     match address {
+        QueueEndpoint::Shared(_) => shared::CAPABILITIES,
         QueueEndpoint::Posix(_) => posix::CAPABILITIES,
         QueueEndpoint::SystemV(_) => systemv::CAPABILITIES,
     }
@@ -59,6 +107,7 @@ pub(crate) fn capabilities(address: &QueueEndpoint) -> Capabilities {
 
 pub(crate) fn start(address: &QueueEndpoint, options: &QueueOptions, how: How) -> Result<Arc<dyn Backend>> {
     Ok(match address {
+        QueueEndpoint::Shared(name) => Arc::new(shared::Shared::start(name, options, how)?),
         QueueEndpoint::Posix(name) => Arc::new(posix::Posix::start(name, options, how)?),
         QueueEndpoint::SystemV(key) => Arc::new(systemv::SystemV::start(*key, options, how)?),
     })
@@ -66,6 +115,7 @@ pub(crate) fn start(address: &QueueEndpoint, options: &QueueOptions, how: How) -
 
 pub(crate) fn unlink(address: &QueueEndpoint) -> Result<()> {
     match address {
+        QueueEndpoint::Shared(name) => shared::unlink(name),
         QueueEndpoint::Posix(name) => crossing_sys::mq::unlink(name),
         QueueEndpoint::SystemV(key) => systemv::unlink(*key),
     }

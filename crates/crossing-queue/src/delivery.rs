@@ -1,8 +1,11 @@
 //! A received message, whose buffer goes back to the queue when it is dropped: no allocation per message.
 
+use crate::properties::PropertiesRef;
+use crossing_ring::queue::Held;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// How urgent a message is: the highest number is received first; 0 is the lowest, and what `send` uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Hash)]
@@ -39,54 +42,159 @@ impl Pool {
 
 /// A message that was received: derefs to its bytes.
 ///
-/// The kernel's queues hand a message over for good: there is nothing to acknowledge, and a delivery that is dropped is
-/// gone.
-pub struct Delivery {
-    buffer: Vec<u8>,
-    len: usize,
-    priority: Priority,
-    message_type: Option<i64>,
-    pool: Arc<Pool>,
-}
+/// The kernel's queues hand a message over for good. On an endpoint that [acknowledges](crate::Capabilities::acknowledge)
+/// the bytes are read where they lie, and the message is this receiver's until it is [acknowledged](Self::ack) or
+/// [given back](Self::nack); a receiver that dies gives back what it holds. When it is dropped without a word, a queue
+/// opened with [`acknowledge(true)`](crate::QueueOptions::acknowledge) gives it back, any other takes it as done.
+pub struct Delivery(Body);
 
-impl Delivery {
-    pub(crate) fn new(
+enum Body {
+    Copied {
         buffer: Vec<u8>,
         len: usize,
         priority: Priority,
         message_type: Option<i64>,
         pool: Arc<Pool>,
+    },
+    /// `None` once it was done with.
+    Held {
+        held: Option<Held>,
+        acknowledge: bool,
+    },
+}
+
+/// The message was not this receiver's any more: its lease was taken away by a process that breaks the rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NotHeld;
+
+impl fmt::Display for NotHeld {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the message was not this receiver's any more")
+    }
+}
+
+impl std::error::Error for NotHeld {}
+
+impl Delivery {
+    pub(crate) fn copied(
+        buffer: Vec<u8>,
+        len: usize,
+        priority: Priority,
+        message_type: Option<i64>,
+        pool: &Arc<Pool>,
     ) -> Self {
         let len = len.min(buffer.len());
-        Self { buffer, len, priority, message_type, pool }
+        Self(Body::Copied { buffer, len, priority, message_type, pool: Arc::clone(pool) })
     }
 
-    /// The priority that the message was sent with.
+    #[inline]
+    pub(crate) fn held(held: Held, acknowledge: bool) -> Self {
+        Self(Body::Held { held: Some(held), acknowledge })
+    }
+
+    fn as_held(&self) -> Option<&Held> {
+        match &self.0 {
+            Body::Held { held, .. } => held.as_ref(),
+            Body::Copied { .. } => None,
+        }
+    }
+
+    /// The priority that the message was sent with; 32 for a dead letter of a `shm:` queue.
     #[must_use]
     pub fn priority(&self) -> Priority {
-        self.priority
+        match &self.0 {
+            Body::Copied { priority, .. } => *priority,
+            Body::Held { held, .. } => Priority(held.as_ref().map_or(0, Held::priority)),
+        }
     }
 
     /// The `mtype` of a System V message; `None` on other endpoints.
     #[must_use]
     pub fn message_type(&self) -> Option<i64> {
-        self.message_type
+        match &self.0 {
+            Body::Copied { message_type, .. } => *message_type,
+            Body::Held { .. } => None,
+        }
     }
 
-    /// The bytes as a vector, without copying them.
+    /// How often the message was delivered, this time included; 1 where the endpoint does not redeliver.
+    #[must_use]
+    pub fn deliveries(&self) -> u32 {
+        self.as_held().map_or(1, Held::deliveries)
+    }
+
+    /// Whether it was delivered before, and not acknowledged.
+    #[must_use]
+    pub fn redelivered(&self) -> bool {
+        self.deliveries() > 1
+    }
+
+    /// What travelled with it.
+    #[must_use]
+    pub fn properties(&self) -> PropertiesRef<'_> {
+        PropertiesRef(self.as_held().map_or(&[], Held::properties))
+    }
+
+    /// Done with it: it will not be delivered again.
+    ///
+    /// # Errors
+    /// [`NotHeld`].
+    #[inline]
+    pub fn ack(mut self) -> Result<(), NotHeld> {
+        match &mut self.0 {
+            Body::Held { held, .. } => held.take().is_none_or(Held::acknowledge).then_some(()).ok_or(NotHeld),
+            Body::Copied { .. } => Ok(()),
+        }
+    }
+
+    /// Gives it back, to be delivered again at once, before others of its priority.
+    ///
+    /// # Errors
+    /// [`NotHeld`]; always on an endpoint that does not acknowledge, where there is no way back.
+    pub fn nack(self) -> Result<(), NotHeld> {
+        self.nack_after(Duration::ZERO)
+    }
+
+    /// Gives it back, to be delivered again after `delay`.
+    ///
+    /// # Errors
+    /// As [`nack`](Self::nack).
+    pub fn nack_after(mut self, delay: Duration) -> Result<(), NotHeld> {
+        match &mut self.0 {
+            Body::Held { held, .. } => {
+                held.take().is_none_or(|held| held.give_back(delay)).then_some(()).ok_or(NotHeld)
+            }
+            Body::Copied { .. } => Err(NotHeld),
+        }
+    }
+
+    /// The bytes as a vector, and the message acknowledged; not copied where the kernel copied them already.
     #[must_use]
     pub fn into_vec(mut self) -> Vec<u8> {
-        let mut bytes = std::mem::take(&mut self.buffer);
-        bytes.truncate(self.len);
-        bytes
+        match &mut self.0 {
+            Body::Copied { buffer, len, .. } => {
+                let mut bytes = std::mem::take(buffer);
+                bytes.truncate(*len);
+                bytes
+            }
+            Body::Held { held, .. } => held.take().map_or_else(Vec::new, |held| {
+                let bytes = held.to_vec();
+                held.acknowledge();
+                bytes
+            }),
+        }
     }
 }
 
 impl Deref for Delivery {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
-        &self.buffer[..self.len]
+        match &self.0 {
+            Body::Copied { buffer, len, .. } => &buffer[..*len],
+            Body::Held { held, .. } => held.as_deref().unwrap_or(&[]),
+        }
     }
 }
 
@@ -97,16 +205,26 @@ impl AsRef<[u8]> for Delivery {
 }
 
 impl Drop for Delivery {
+    #[inline]
     fn drop(&mut self) {
-        self.pool.give_back(std::mem::take(&mut self.buffer));
+        match &mut self.0 {
+            Body::Copied { buffer, pool, .. } => pool.give_back(std::mem::take(buffer)),
+            // Left alone, what is held goes back.
+            Body::Held { held, acknowledge: false } => {
+                if let Some(held) = held.take() {
+                    held.acknowledge();
+                }
+            }
+            Body::Held { .. } => {}
+        }
     }
 }
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
-            .field("len", &self.len)
-            .field("priority", &self.priority.0)
+            .field("len", &self.len())
+            .field("priority", &self.priority().0)
             .finish_non_exhaustive()
     }
 }

@@ -27,6 +27,8 @@ pub enum TrySendError {
 pub enum SendError {
     /// The queue stayed full until the deadline.
     TimedOut,
+    /// The queue is full, and was opened with [`Overflow::Fail`](crate::Overflow::Fail).
+    Full,
     /// The message is longer than the queue takes; both in bytes.
     TooLarge {
         /// Length of the message.
@@ -86,6 +88,7 @@ impl SendError {
             Self::TimedOut => Error::new(ErrorKind::TimedOut, SEND, endpoint)
                 .detail("the queue stayed full")
                 .fix("start a receiver, or wait longer"),
+            Self::Full => TrySendError::Full.explain(endpoint),
             Self::TooLarge { len, max } => too_large(endpoint, len, max),
             Self::Os(error) => error,
         }
@@ -180,6 +183,7 @@ impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("the queue stayed full until the deadline"),
+            Self::Full => f.write_str("the queue is full"),
             Self::TooLarge { len, max } => {
                 write!(f, "the message is {len} bytes long, the queue takes at most {max}")
             }

@@ -4,16 +4,18 @@
 //!
 //! | endpoint | mechanism | priorities | limits |
 //! |---|---|---|---|
+//! | `shm:NAME` | shared memory, ours | 32 | capacity, length and bytes fixed at creation |
 //! | `mq:/NAME` | POSIX message queue of the kernel | 32768 | capacity and length fixed at creation |
 //! | `sysv:PATH,PROJ`, `sysv:0xKEY` | System V message queue of the kernel | none | bytes in the queue |
 //!
-//! Both talk to any program that uses `mq_open` or `msgget`: the bytes are exactly those of the message. What an
-//! endpoint cannot do is told by [`Capabilities`], and asking it for that is an error when the queue is opened.
+//! The kernel's talk to any program that uses `mq_open` or `msgget`: the bytes are exactly those of the message. Ours is the
+//! fast one and the one with everything: acknowledgement, expiry, delay, properties, dead letters. What an endpoint
+//! cannot do is told by [`Capabilities`], and asking it for that is an error when the queue is opened.
 //!
 //! ```
 //! use crossing_queue::{Priority, Queue};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let name = format!("mq:/crossing-queue-doc-{}", std::process::id());
+//! let name = format!("shm:crossing-queue-doc-{}", std::process::id());
 //! let queue = Queue::options().capacity(10).max_len(1024).unlink_on_drop(true).create(&name)?;
 //! queue.sender()?.send(b"some time")?;
 //! queue.sender()?.send_with(b"at once", Priority(7))?;
@@ -28,15 +30,19 @@ mod backend;
 mod delivery;
 mod endpoint;
 mod error;
+mod message;
 mod options;
+mod properties;
 mod queue;
 
 pub use crossing_sys::mq::Direction;
-pub use delivery::{Delivery, Priority};
+pub use delivery::{Delivery, NotHeld, Priority};
 pub use endpoint::QueueEndpoint;
 pub use error::{RecvError, SendError, TryRecvError, TrySendError};
-pub use options::QueueOptions;
-pub use queue::{Capabilities, Queue, Receiver, Sender, Stats};
+pub use message::Message;
+pub use options::{Overflow, QueueOptions};
+pub use properties::{Properties, PropertiesRef};
+pub use queue::{Capabilities, Glimpse, Queue, Receiver, Sender, Stats};
 
 #[cfg(test)]
 mod model_tests;

@@ -1,6 +1,7 @@
 //! Any sequence of sends and receives against a model in memory.
 
 use super::*;
+use crossing_sys::ErrorKind;
 use proptest::prelude::*;
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -24,12 +25,12 @@ const MAX_LEN: usize = 32;
 
 /// Sends fail exactly when the model is full or the message too long; receives give the oldest of the highest priority.
 fn check(endpoint: &str, steps: &[Step]) {
-    let queue = Queue::options()
-        .capacity(CAPACITY as u64)
-        .max_len(MAX_LEN as u64)
-        .unlink_on_drop(true)
-        .create(endpoint)
-        .expect("create");
+    let mut options = Queue::options();
+    options.capacity(CAPACITY as u64).max_len(MAX_LEN as u64).unlink_on_drop(true);
+    let queue = match options.create(endpoint) {
+        Err(error) if error.kind() == ErrorKind::Unsupported => return,
+        other => other.expect("create"),
+    };
     let priorities = queue.capabilities().priorities;
     let counts_messages = queue.stats().expect("stats").capacity.is_some();
     let (sender, receiver) = (queue.sender().expect("sender"), queue.receiver().expect("receiver"));
@@ -76,6 +77,11 @@ proptest! {
     #[test]
     fn posix_queues_behave_as_the_model(steps in prop::collection::vec(step(), 0..60)) {
         check(&format!("mq:/crossing-queue-model-{}-{}", std::process::id(), number()), &steps);
+    }
+
+    #[test]
+    fn shared_queues_behave_as_the_model(steps in prop::collection::vec(step(), 0..60)) {
+        check(&format!("shm:crossing-queue-model-{}-{}", std::process::id(), number()), &steps);
     }
 
     #[test]

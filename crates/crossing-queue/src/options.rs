@@ -16,8 +16,25 @@ pub struct QueueOptions {
     pub(crate) direction: Direction,
     pub(crate) unlink_on_drop: bool,
     pub(crate) message_type: Option<i64>,
-    priorities: Option<u32>,
+    pub(crate) priorities: Option<u32>,
+    pub(crate) max_bytes: Option<u64>,
+    pub(crate) max_deliveries: Option<u32>,
+    pub(crate) acknowledge: bool,
+    pub(crate) overflow: Overflow,
     durable: bool,
+}
+
+/// What a sender does when the queue is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Overflow {
+    /// It waits for room, as long as its call says.
+    #[default]
+    Block,
+    /// It drops the oldest message of the lowest priority that waits, and counts it.
+    DropOldest,
+    /// It is refused at once, whatever its call says.
+    Fail,
 }
 
 /// Which of the three ways to open.
@@ -65,7 +82,36 @@ impl QueueOptions {
         self
     }
 
-    /// How many priorities are needed; an endpoint with fewer is refused.
+    /// Bytes of memory for messages that a new queue sets aside, all together, beside a place of 128 bytes for each of its
+    /// `capacity`; for endpoints whose memory is this library's. By default room for `capacity` messages of `max_len`, at
+    /// most 64 MiB.
+    pub fn max_bytes(&mut self, bytes: u64) -> &mut Self {
+        self.max_bytes = Some(bytes);
+        self
+    }
+
+    /// After how many deliveries a message that is given back is moved to the [dead
+    /// letters](crate::Queue::dead_letters) of a new queue; never by default. An endpoint without them is refused.
+    pub fn max_deliveries(&mut self, deliveries: u32) -> &mut Self {
+        self.max_deliveries = Some(deliveries);
+        self
+    }
+
+    /// Whether what this process receives must be acknowledged: a [`Delivery`](crate::Delivery) that is dropped without a
+    /// word then goes to another receiver. An endpoint that cannot do so is refused. By default dropping it means done.
+    pub fn acknowledge(&mut self, acknowledge: bool) -> &mut Self {
+        self.acknowledge = acknowledge;
+        self
+    }
+
+    /// What senders of this process do when the queue is full. An endpoint that cannot is refused.
+    pub fn overflow(&mut self, overflow: Overflow) -> &mut Self {
+        self.overflow = overflow;
+        self
+    }
+
+    /// How many priorities are needed; an endpoint with fewer is refused. A new `shm:` queue gets so many, by default 32;
+    /// each takes memory: 16 bytes for each message of the capacity.
     pub fn priorities(&mut self, levels: u32) -> &mut Self {
         self.priorities = Some(levels);
         self
@@ -128,6 +174,15 @@ impl QueueOptions {
         if self.durable && !can.durable {
             return lacks("its messages do not survive a restart of the machine".to_owned());
         }
+        if self.acknowledge && !can.acknowledge {
+            return lacks("its messages are handed over for good, none can be acknowledged".to_owned());
+        }
+        if self.max_deliveries.is_some() && !can.dead_letters {
+            return lacks("it has no dead letters".to_owned());
+        }
+        if self.overflow == Overflow::DropOldest && !can.drop_oldest {
+            return lacks("its oldest message cannot be dropped for a newer one".to_owned());
+        }
         match self.message_type {
             Some(_) if !can.message_types => return lacks("its messages have no type".to_owned()),
             Some(wrong) if wrong < 1 => {
@@ -137,6 +192,6 @@ impl QueueOptions {
             _ => {}
         }
         let backend = backend::start(&address, self, how)?;
-        Ok(Queue::new(backend, endpoint, can, self))
+        Ok(Queue::new(backend, endpoint, self))
     }
 }

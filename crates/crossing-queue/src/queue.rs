@@ -4,7 +4,9 @@ use crate::backend::{self, Backend};
 use crate::delivery::{Delivery, Pool, Priority};
 use crate::endpoint::QueueEndpoint;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
-use crate::options::QueueOptions;
+use crate::message::Message;
+use crate::options::{Overflow, QueueOptions};
+use crate::properties::Properties;
 use crossing_sys::file::Handle;
 use crossing_sys::mq::Direction;
 use crossing_sys::{Error, ErrorKind, Result};
@@ -21,6 +23,16 @@ pub struct Capabilities {
     pub durable: bool,
     /// Whether a receiver acknowledges a message, and an unacknowledged one is delivered again.
     pub acknowledge: bool,
+    /// Whether a message can expire.
+    pub expiry: bool,
+    /// Whether a message can be sent, or given back, for later.
+    pub delay: bool,
+    /// Whether properties travel with a message.
+    pub properties: bool,
+    /// Whether what was delivered too often goes to a lane of its own.
+    pub dead_letters: bool,
+    /// Whether the oldest message can be dropped for a newer one.
+    pub drop_oldest: bool,
     /// Whether a message reaches the receiver without being copied.
     pub zero_copy: bool,
     /// Whether messages carry a type by which they can be received.
@@ -30,10 +42,10 @@ pub struct Capabilities {
 }
 
 /// How full a queue is, and how large.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Messages in the queue.
+    /// Messages in the queue that wait for a receiver.
     pub len: u64,
     /// The most messages, where the limit counts messages.
     pub capacity: Option<u64>,
@@ -43,6 +55,38 @@ pub struct Stats {
     pub bytes: Option<u64>,
     /// The most bytes in the queue, where the limit counts bytes.
     pub max_bytes: Option<u64>,
+    /// Messages that receivers hold and have not acknowledged. This and what follows: 0 where it is not known.
+    pub held: u64,
+    /// Of the messages that wait: those sent or given back for later.
+    pub delayed: u64,
+    /// Dead letters.
+    pub dead_letters: u64,
+    /// Messages sent since the queue was created.
+    pub sent: u64,
+    /// Messages dropped for newer ones.
+    pub dropped: u64,
+    /// Messages that expired.
+    pub expired: u64,
+    /// Deliveries beyond a message's first.
+    pub redelivered: u64,
+    /// Processes that have the queue open.
+    pub users: u64,
+}
+
+/// A copy of a message that stays in the queue.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Glimpse {
+    /// `ready`, `taken`, `aside` (for later, or given back) or `dead`.
+    pub state: &'static str,
+    /// The priority that it was sent with.
+    pub priority: u32,
+    /// How often it was delivered so far.
+    pub deliveries: u32,
+    /// Bytes of its body.
+    pub len: usize,
+    /// As many of its first bytes as were asked for.
+    pub bytes: Vec<u8>,
 }
 
 /// What all handles of one opened queue share.
@@ -51,6 +95,7 @@ struct Inner {
     backend: Arc<dyn Backend>,
     endpoint: String,
     capabilities: Capabilities,
+    overflow: Overflow,
     direction: Direction,
     unlink: bool,
     pool: Arc<Pool>,
@@ -76,25 +121,23 @@ impl Queue {
         QueueOptions::new()
     }
 
-    /// Removes the queue's name. What is open stays usable for `mq:`; a `sysv:` queue is gone at once for everybody.
+    /// Removes the queue's name. What is open stays usable for `mq:`; a `sysv:` queue is gone at once for everybody; a `shm:`
+    /// queue is not removed while anybody has it open.
     ///
     /// # Errors
-    /// [`ErrorKind::NotFound`]; [`ErrorKind::PermissionDenied`]; and as [`QueueEndpoint::parse`].
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Busy`] with the processes that use it; [`ErrorKind::PermissionDenied`]; and as [`QueueEndpoint::parse`].
     pub fn unlink(endpoint: &str) -> Result<()> {
         backend::unlink(&QueueEndpoint::parse(endpoint)?)
     }
 
-    pub(crate) fn new(
-        backend: Arc<dyn Backend>,
-        endpoint: &str,
-        capabilities: Capabilities,
-        options: &QueueOptions,
-    ) -> Self {
+    pub(crate) fn new(backend: Arc<dyn Backend>, endpoint: &str, options: &QueueOptions) -> Self {
+        let capabilities = backend.capabilities();
         Self(Arc::new(Inner {
             pool: Arc::new(Pool::new(backend.max_len())),
             unlink: options.unlink_on_drop && backend.created(),
             endpoint: endpoint.to_owned(),
             capabilities,
+            overflow: options.overflow,
             direction: options.direction,
             backend,
         }))
@@ -144,6 +187,49 @@ impl Queue {
         Ok(Receiver(Arc::clone(&self.0)))
     }
 
+    /// The receiving end of the messages that were delivered too often.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where there is no such thing; [`ErrorKind::ApiMisuse`] if the queue was opened to send.
+    pub fn dead_letters(&self) -> Result<Receiver> {
+        self.refuse(Direction::Send, "it was opened to send only")?;
+        let backend = self.0.backend.dead_letters().ok_or_else(|| self.lacks("has no dead letters"))?;
+        let endpoint = format!("{} (dead letters)", self.endpoint());
+        Ok(Receiver(Arc::new(Inner {
+            pool: Arc::clone(&self.0.pool),
+            unlink: false,
+            endpoint,
+            capabilities: self.0.capabilities,
+            overflow: self.0.overflow,
+            direction: Direction::Receive,
+            backend,
+        })))
+    }
+
+    /// Drops every message that waits; says how many.
+    ///
+    /// # Errors
+    /// If the operating system refuses; [`ErrorKind::ApiMisuse`] if the queue was opened to send.
+    pub fn purge(&self) -> Result<u64> {
+        self.refuse(Direction::Send, "it was opened to send only")?;
+        self.0.backend.purge()
+    }
+
+    /// Copies of at most `max` messages, each cut to `max_len` bytes, without receiving any.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the only way to see a message is to receive it.
+    pub fn browse(&self, max: usize, max_len: usize) -> Result<Vec<Glimpse>> {
+        self.0.backend.browse(max, max_len).ok_or_else(|| self.lacks("shows its messages to receivers alone"))
+    }
+
+    fn lacks(&self, what: &str) -> Error {
+        let scheme = self.endpoint().split(':').next().unwrap_or_default();
+        Error::new(ErrorKind::Unsupported, "use queue", self.endpoint())
+            .detail(format!("a {scheme}: queue {what}"))
+            .fix("use a shm: queue")
+    }
+
     fn refuse(&self, direction: Direction, why: &'static str) -> Result<()> {
         if self.0.direction == direction {
             return Err(Error::new(ErrorKind::ApiMisuse, "use queue", self.endpoint())
@@ -173,34 +259,37 @@ impl Sender {
     /// Sends with the lowest priority, waiting for room without end.
     ///
     /// # Errors
-    /// [`SendError::TooLarge`], [`SendError::Os`].
+    /// [`SendError::TooLarge`], [`SendError::Os`]; [`SendError::Full`] with [`Overflow::Fail`].
+    #[inline]
     pub fn send(&self, message: &[u8]) -> Result<(), SendError> {
-        self.send_deadline_with(message, Priority(0), None)
+        self.send_message_deadline(&Message::new(message), None)
     }
 
     /// Sends with `priority`, waiting for room without end.
     ///
     /// # Errors
     /// As [`Sender::send`]; [`SendError::Os`] also for a priority that the endpoint does not have.
+    #[inline]
     pub fn send_with(&self, message: &[u8], priority: Priority) -> Result<(), SendError> {
-        self.send_deadline_with(message, priority, None)
+        self.send_message_deadline(&Message::new(message).priority(priority), None)
     }
 
     /// Sends with the lowest priority if there is room now.
     ///
     /// # Errors
     /// [`TrySendError::Full`], [`TrySendError::TooLarge`], [`TrySendError::Os`].
+    #[inline]
     pub fn try_send(&self, message: &[u8]) -> Result<(), TrySendError> {
-        self.try_send_with(message, Priority(0))
+        self.try_send_message(&Message::new(message))
     }
 
     /// Sends with `priority` if there is room now.
     ///
     /// # Errors
     /// As [`Sender::try_send`]; [`TrySendError::Os`] also for a priority that the endpoint does not have.
+    #[inline]
     pub fn try_send_with(&self, message: &[u8], priority: Priority) -> Result<(), TrySendError> {
-        self.check(priority).map_err(TrySendError::Os)?;
-        self.0.backend.try_send(message, priority)
+        self.try_send_message(&Message::new(message).priority(priority))
     }
 
     /// Sends with the lowest priority, waiting for room for at most `timeout`.
@@ -208,7 +297,7 @@ impl Sender {
     /// # Errors
     /// [`SendError::TimedOut`], and as [`Sender::send`].
     pub fn send_timeout(&self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
-        self.send_deadline_with(message, Priority(0), after(timeout))
+        self.send_message_deadline(&Message::new(message), after(timeout))
     }
 
     /// Sends with the lowest priority, waiting for room until `deadline`.
@@ -216,7 +305,7 @@ impl Sender {
     /// # Errors
     /// [`SendError::TimedOut`], and as [`Sender::send`].
     pub fn send_deadline(&self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
-        self.send_deadline_with(message, Priority(0), Some(deadline))
+        self.send_message_deadline(&Message::new(message), Some(deadline))
     }
 
     /// Sends with `priority`, waiting for room until `deadline` (`None`: without end).
@@ -229,8 +318,90 @@ impl Sender {
         priority: Priority,
         deadline: Option<Instant>,
     ) -> Result<(), SendError> {
-        self.check(priority).map_err(SendError::Os)?;
-        self.0.backend.send_deadline(message, priority, deadline)
+        self.send_message_deadline(&Message::new(message).priority(priority), deadline)
+    }
+
+    /// Sends a message with its priority, time to live, delay and properties, waiting for room without end.
+    ///
+    /// # Errors
+    /// As [`Sender::send_with`]; [`SendError::Os`] also for what the endpoint lacks.
+    #[inline]
+    pub fn send_message(&self, message: &Message<'_>) -> Result<(), SendError> {
+        self.send_message_deadline(message, None)
+    }
+
+    /// Sends a message if there is room now.
+    ///
+    /// # Errors
+    /// [`TrySendError::Full`], and as [`Sender::send_message`].
+    #[inline]
+    pub fn try_send_message(&self, message: &Message<'_>) -> Result<(), TrySendError> {
+        self.check(message).map_err(TrySendError::Os)?;
+        if self.0.overflow == Overflow::DropOldest {
+            return self.displace(message);
+        }
+        self.0.backend.try_send(message)
+    }
+
+    /// Sends a message, waiting for room for at most `timeout`.
+    ///
+    /// # Errors
+    /// [`SendError::TimedOut`], and as [`Sender::send_message`].
+    pub fn send_message_timeout(&self, message: &Message<'_>, timeout: Duration) -> Result<(), SendError> {
+        self.send_message_deadline(message, after(timeout))
+    }
+
+    /// Sends a message, waiting for room until `deadline` (`None`: without end).
+    ///
+    /// # Errors
+    /// [`SendError::TimedOut`], and as [`Sender::send_message`].
+    #[inline]
+    pub fn send_message_deadline(
+        &self,
+        message: &Message<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError> {
+        self.check(message).map_err(SendError::Os)?;
+        let at_once = |outcome| match outcome {
+            Ok(()) => Ok(()),
+            Err(TrySendError::Full) => Err(SendError::Full),
+            Err(TrySendError::TooLarge { len, max }) => Err(SendError::TooLarge { len, max }),
+            Err(TrySendError::Os(error)) => Err(SendError::Os(error)),
+        };
+        match self.0.overflow {
+            Overflow::Block => self.0.backend.send_deadline(message, deadline),
+            Overflow::Fail => at_once(self.0.backend.try_send(message)),
+            Overflow::DropOldest => match self.displace(message) {
+                // Everything is in the hands of receivers: there is nothing to drop, so it waits.
+                Err(TrySendError::Full) => self.0.backend.send_deadline(message, deadline),
+                outcome => at_once(outcome),
+            },
+        }
+    }
+
+    /// Sends, dropping the oldest messages as long as there is no room.
+    fn displace(&self, message: &Message<'_>) -> Result<(), TrySendError> {
+        loop {
+            match self.0.backend.try_send(message) {
+                Err(TrySendError::Full) if self.0.backend.drop_oldest() => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Sends several messages with the lowest priority, in order, waiting for room; says how many were sent.
+    ///
+    /// # Errors
+    /// As [`Sender::send`], if not even the first was sent.
+    pub fn send_many(&self, messages: &[&[u8]]) -> Result<usize, SendError> {
+        for (sent, message) in messages.iter().enumerate() {
+            match self.send(message) {
+                Err(error) if sent == 0 => return Err(error),
+                Err(_) => return Ok(sent),
+                Ok(()) => {}
+            }
+        }
+        Ok(messages.len())
     }
 
     /// What an event loop can wait on: writable while there is room. `None` where the endpoint has none.
@@ -239,16 +410,37 @@ impl Sender {
         self.0.backend.handle()
     }
 
-    fn check(&self, priority: Priority) -> Result<()> {
-        let levels = self.0.capabilities.priorities;
-        if priority.0 < levels {
+    #[inline]
+    fn check(&self, message: &Message<'_>) -> Result<()> {
+        let can = &self.0.capabilities;
+        if message.priority.0 < can.priorities
+            && (can.expiry || message.ttl.is_none())
+            && (can.delay || message.delay.is_zero())
+            && (can.properties || message.properties.is_none_or(Properties::is_empty))
+        {
             return Ok(());
         }
-        Err(Error::new(ErrorKind::ApiMisuse, "send to queue", self.0.endpoint.as_str()).detail(format!(
-            "priority {}, the highest of this endpoint is {}",
-            priority.0,
-            levels - 1
-        )))
+        Err(self.refusal(message))
+    }
+
+    #[cold]
+    fn refusal(&self, message: &Message<'_>) -> Error {
+        let can = &self.0.capabilities;
+        let error = |kind, detail| Error::new(kind, "send to queue", self.0.endpoint.as_str()).detail(detail);
+        if message.priority.0 >= can.priorities {
+            let highest = can.priorities.saturating_sub(1);
+            let detail =
+                format!("priority {}, the highest of this endpoint is {highest}", message.priority.0);
+            return error(ErrorKind::ApiMisuse, detail);
+        }
+        let what = if !can.expiry && message.ttl.is_some() {
+            "its messages do not expire"
+        } else if !can.delay && !message.delay.is_zero() {
+            "its messages cannot be sent for later"
+        } else {
+            "nothing but the body travels with its messages"
+        };
+        error(ErrorKind::Unsupported, what.to_owned()).fix("use a shm: queue")
     }
 }
 
@@ -270,14 +462,25 @@ impl Receiver {
     /// # Errors
     /// [`TryRecvError::Empty`], [`TryRecvError::Os`].
     pub fn try_recv(&self) -> Result<Delivery, TryRecvError> {
-        let mut buffer = self.0.pool.take();
-        match self.0.backend.try_recv(&mut buffer) {
-            Ok(taken) => Ok(self.delivery(buffer, &taken)),
-            Err(error) => {
-                self.0.pool.give_back(buffer);
-                Err(error)
-            }
+        self.0.backend.try_recv(&self.0.pool)
+    }
+
+    /// Receives at most `max` messages that are there, waiting for the first until `deadline` (`None`: without end).
+    ///
+    /// # Errors
+    /// As [`Receiver::recv_deadline`], if there is not even one.
+    pub fn recv_many(&self, max: usize, deadline: Option<Instant>) -> Result<Vec<Delivery>, RecvError> {
+        let mut all = Vec::new();
+        if max == 0 {
+            return Ok(all);
         }
+        all.push(self.recv_until(deadline)?);
+        while all.len() < max {
+            // What went wrong will go wrong again, with nothing in hand.
+            let Ok(delivery) = self.try_recv() else { break };
+            all.push(delivery);
+        }
+        Ok(all)
     }
 
     /// Receives, waiting for at most `timeout`.
@@ -302,18 +505,8 @@ impl Receiver {
         self.0.backend.handle()
     }
 
+    #[inline]
     fn recv_until(&self, deadline: Option<Instant>) -> Result<Delivery, RecvError> {
-        let mut buffer = self.0.pool.take();
-        match self.0.backend.recv_deadline(&mut buffer, deadline) {
-            Ok(taken) => Ok(self.delivery(buffer, &taken)),
-            Err(error) => {
-                self.0.pool.give_back(buffer);
-                Err(error)
-            }
-        }
-    }
-
-    fn delivery(&self, buffer: Vec<u8>, taken: &backend::Taken) -> Delivery {
-        Delivery::new(buffer, taken.len, taken.priority, taken.message_type, Arc::clone(&self.0.pool))
+        self.0.backend.recv_deadline(&self.0.pool, deadline)
     }
 }

@@ -29,6 +29,7 @@ pub struct SegmentOptions {
     pub(crate) schema: Option<u64>,
     pub(crate) timeout: Duration,
     pub(crate) root: Option<PathBuf>,
+    pub(crate) content: Vec<u8>,
 }
 
 impl SegmentOptions {
@@ -43,6 +44,7 @@ impl SegmentOptions {
             schema: None,
             timeout: Duration::from_secs(5),
             root: None,
+            content: Vec::new(),
         }
     }
 
@@ -107,6 +109,12 @@ impl SegmentOptions {
     /// How long to wait for another process that creates, opens or removes the same name at this moment; 5 s by default.
     pub fn timeout(&mut self, timeout: Duration) -> &mut Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// The first bytes of a segment that is created: there before anybody can open it. The rest is zero. At most its size.
+    pub fn content(&mut self, bytes: &[u8]) -> &mut Self {
+        self.content = bytes.to_vec();
         self
     }
 

@@ -357,8 +357,28 @@ impl Region {
         Pool::open(self, offset)
     }
 
+    /// The address of `len` bytes at `offset`, aligned to `align`, which from now on no safe method of this mapping's
+    /// regions reaches: for structures of the floor above, which have protocols of their own. The address is good while
+    /// any clone of this region lives. The same range may be claimed again.
+    ///
+    /// # Errors
+    /// `ApiMisuse` if the range is not inside, not aligned, or in use by reference or as a pool; `PermissionDenied` if
+    /// opened for reading alone.
+    pub fn claim(&self, offset: usize, len: usize, align: usize) -> Result<NonNull<u8>> {
+        self.writable("claim memory")?;
+        let address = self.inside("claim memory", offset, len)?;
+        if !align.is_power_of_two() || address.addr().get() & (align - 1) != 0 {
+            return Err(self.misuse("claim memory", format!("offset {offset} is not a multiple of {align}")));
+        }
+        self.claim_pool(offset, offset + len, 0)?;
+        Ok(address)
+    }
+
     /// The participant, or the error that says why there is none.
-    pub(crate) fn require_participant(&self, operation: &'static str) -> Result<Arc<Participant>> {
+    ///
+    /// # Errors
+    /// `Unsupported` for foreign memory, and memory opened for reading alone.
+    pub fn require_participant(&self, operation: &'static str) -> Result<Arc<Participant>> {
         self.participant.clone().ok_or_else(|| {
             Error::new(ErrorKind::Unsupported, operation, &*self.subject)
                 .detail("the memory has no table of participants, or is open for reading alone")

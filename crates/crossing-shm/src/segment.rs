@@ -53,6 +53,10 @@ fn root_of(options: &SegmentOptions) -> Result<PathBuf> {
 
 fn size_to_create(options: &SegmentOptions, name: &str) -> Result<usize> {
     match options.size.or(options.min_size) {
+        Some(size) if size < options.content.len() => {
+            Err(Error::new(ErrorKind::ApiMisuse, "create segment", name)
+                .detail(format!("{} bytes of content, a size of {size}", options.content.len())))
+        }
         Some(size) if size > 0 && size <= isize::MAX as usize - PAYLOAD_OFFSET => Ok(size),
         size => Err(Error::new(ErrorKind::ApiMisuse, "create segment", name)
             .detail(size.map_or("no size".to_owned(), |size| format!("size {size}")))
@@ -145,6 +149,7 @@ impl Segment {
         let mapping = file.map(PAYLOAD_OFFSET + size, map)?;
         // SAFETY: the mapping is longer than the header and writable; nobody else knows the file yet.
         unsafe { crossing_sys::copy::to_shared(header.as_bytes(), mapping.as_ptr()) };
+        write_content(&mapping, &options.content);
         let locks = lock_opening(&temporary)?;
         let owner =
             locks.try_lock(OWNER_SLOT).map_err(|cause| Error::os(cause, "own segment", &*place.name))?;
@@ -194,6 +199,7 @@ impl Segment {
         let mapping = file.map(PAYLOAD_OFFSET + size, options.map)?;
         // SAFETY: the mapping is longer than the header and writable; nobody else has the memory yet.
         unsafe { crossing_sys::copy::to_shared(header.as_bytes(), mapping.as_ptr()) };
+        write_content(&mapping, &options.content);
         Self::of_anonymous(file, mapping, header, label, true)
     }
 
@@ -287,6 +293,15 @@ impl Drop for Segment {
 /// the opening's locks: so what is mapped is never what is locked.
 fn lock_opening(path: &std::path::Path) -> Result<LockFile> {
     Ok(LockFile::new(MemoryFile::open(path, false)?.into_handle()))
+}
+
+/// The first of the users' bytes of a file that nobody else knows yet; `content` was checked to fit.
+fn write_content(mapping: &Mapping, content: &[u8]) {
+    debug_assert!(PAYLOAD_OFFSET + content.len() <= mapping.len());
+    // SAFETY: the mapping is longer than the header's pages by the size, which `content` does not exceed.
+    let to = unsafe { mapping.as_ptr().add(PAYLOAD_OFFSET) };
+    // SAFETY: as above, and writable.
+    unsafe { crossing_sys::copy::to_shared(content, to) };
 }
 
 fn mapped_len(header: &SegmentHeader, name: &str) -> Result<usize> {

@@ -1,15 +1,15 @@
-//! The atomics of this crate: the standard library's, or loom's in a model (`--cfg loom`).
+//! The atomics of this crate and of those above it: the standard library's, or loom's in a model (`--cfg loom`).
 #![allow(clippy::disallowed_types)] // the facade itself
 
 #[cfg(not(loom))]
-pub(crate) use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+pub use loom::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 /// One turn of a spin: a pause instruction, or a scheduling point in a model.
 #[inline]
-pub(crate) fn spin() {
+pub fn spin() {
     #[cfg(not(loom))]
     std::hint::spin_loop();
     #[cfg(loom)]
@@ -19,7 +19,7 @@ pub(crate) fn spin() {
 /// Between the two SeqCst accesses of a Dekker pair ("write mine, then read yours"). Nothing in a real program: SeqCst
 /// accesses have one total order. Loom treats them as acquire and release only, and is told by a fence.
 #[inline]
-pub(crate) fn dekker() {
+pub fn dekker() {
     #[cfg(loom)]
     loom::sync::atomic::fence(Ordering::SeqCst);
 }

@@ -8,7 +8,7 @@
 //!
 //! `raw` holds the protocols (model-checked by loom), the modules beside it the handles.
 
-mod atomic;
+pub mod atomic;
 #[cfg(not(loom))]
 mod cell;
 #[cfg(not(loom))]
@@ -109,7 +109,8 @@ impl Until {
     }
 
     /// Whether the time is up.
-    pub(crate) fn passed(self) -> bool {
+    #[must_use]
+    pub fn passed(self) -> bool {
         match self {
             Self::Now => true,
             Self::At(at) => Instant::now() >= at,
@@ -118,7 +119,8 @@ impl Until {
     }
 
     /// The earlier of this and `slice` from now, as a deadline for one sleep.
-    pub(crate) fn slice(self, slice: Duration) -> Option<Instant> {
+    #[must_use]
+    pub fn slice(self, slice: Duration) -> Option<Instant> {
         let end = Instant::now().checked_add(slice);
         match (self, end) {
             (Self::At(at), Some(end)) => Some(at.min(end)),

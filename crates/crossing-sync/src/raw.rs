@@ -1,6 +1,7 @@
 //! The protocols: fixed layouts in shared memory and what every party may do to them. Model-checked by loom.
 
 pub mod barrier;
+pub mod bell;
 pub mod condvar;
 pub mod event;
 pub mod mutex;

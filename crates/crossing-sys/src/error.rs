@@ -98,6 +98,13 @@ impl Error {
         self
     }
 
+    /// The same error about something else: for a floor that knows the name which the user gave.
+    #[must_use]
+    pub fn about(mut self, subject: impl Into<String>) -> Self {
+        self.0.subject = subject.into();
+        self
+    }
+
     /// Adds what exactly was seen ("version 3.0, this build reads 1.x").
     #[must_use]
     pub fn detail(mut self, detail: impl Into<Cow<'static, str>>) -> Self {

@@ -81,6 +81,7 @@ unsafe impl Sync for WaitSpace {}
 impl WaitSpace {
     /// The space of words that only this process uses.
     #[must_use]
+    #[allow(clippy::default_constructed_unit_structs)] // a unit only where the kernel keeps the sleepers
     pub fn private() -> Self {
         Self { place: None, room: crate::os::wait::Room::default() }
     }
@@ -91,6 +92,7 @@ impl WaitSpace {
     /// # Safety
     /// `table` must point to a mapped, writable table, aligned to 64 bytes, as long as this value is used.
     #[must_use]
+    #[allow(clippy::default_constructed_unit_structs)] // as above
     pub unsafe fn shared(
         identity: [u8; 16],
         base: usize,

@@ -1,19 +1,26 @@
 //! `mq:/NAME`: the POSIX message queues of the kernel, mq_overview(7).
 
-use super::{Backend, Taken};
-use crate::delivery::Priority;
+use super::{Backend, Taken, copied, drain};
+use crate::delivery::{Delivery, Pool, Priority};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
+use crate::message::Message as Outgoing;
 use crate::options::{How, QueueOptions};
-use crate::queue::{Capabilities, Stats};
+use crate::queue::{Capabilities, Glimpse, Stats};
 use crossing_sys::Result;
 use crossing_sys::file::Handle;
 use crossing_sys::mq::{MAX_PRIORITY, MessageQueue, Options, Received};
+use std::sync::Arc;
 use std::time::Instant;
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
     priorities: MAX_PRIORITY + 1,
     durable: false,
     acknowledge: false,
+    expiry: false,
+    delay: false,
+    properties: false,
+    dead_letters: false,
+    drop_oldest: false,
     zero_copy: false,
     message_types: false,
     pollable: true,
@@ -62,28 +69,36 @@ impl Backend for Posix {
             max_len: attributes.max_message_len,
             bytes: None,
             max_bytes: None,
+            ..Stats::default()
         })
     }
 
-    fn try_send(&self, message: &[u8], priority: Priority) -> Result<(), TrySendError> {
-        Ok(self.0.try_send(message, priority.0)?)
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
     }
 
-    fn send_deadline(
-        &self,
-        message: &[u8],
-        priority: Priority,
-        deadline: Option<Instant>,
-    ) -> Result<(), SendError> {
-        Ok(self.0.send_deadline(message, priority.0, deadline)?)
+    fn try_send(&self, message: &Outgoing<'_>) -> Result<(), TrySendError> {
+        Ok(self.0.try_send(message.body, message.priority.0)?)
     }
 
-    fn try_recv(&self, buffer: &mut [u8]) -> Result<Taken, TryRecvError> {
-        Ok(taken(self.0.try_recv(buffer)?))
+    fn send_deadline(&self, message: &Outgoing<'_>, deadline: Option<Instant>) -> Result<(), SendError> {
+        Ok(self.0.send_deadline(message.body, message.priority.0, deadline)?)
     }
 
-    fn recv_deadline(&self, buffer: &mut [u8], deadline: Option<Instant>) -> Result<Taken, RecvError> {
-        Ok(taken(self.0.recv_deadline(buffer, deadline)?))
+    fn try_recv(&self, pool: &Arc<Pool>) -> Result<Delivery, TryRecvError> {
+        copied(pool, |buffer| Ok(taken(self.0.try_recv(buffer)?)))
+    }
+
+    fn recv_deadline(&self, pool: &Arc<Pool>, deadline: Option<Instant>) -> Result<Delivery, RecvError> {
+        copied(pool, |buffer| Ok(taken(self.0.recv_deadline(buffer, deadline)?)))
+    }
+
+    fn purge(&self) -> Result<u64> {
+        drain(self, &Arc::new(Pool::new(self.max_len())))
+    }
+
+    fn browse(&self, _: usize, _: usize) -> Option<Vec<Glimpse>> {
+        None
     }
 
     fn handle(&self) -> Option<&Handle> {

@@ -1,19 +1,26 @@
 //! `sysv:PATH,PROJ` and `sysv:0xKEY`: the System V message queues of the kernel, sysvipc(7).
 
-use super::{Backend, Taken};
-use crate::delivery::Priority;
+use super::{Backend, Taken, copied, drain};
+use crate::delivery::{Delivery, Pool, Priority};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
+use crate::message::Message as Outgoing;
 use crate::options::{How, QueueOptions};
-use crate::queue::{Capabilities, Stats};
+use crate::queue::{Capabilities, Glimpse, Stats};
 use crossing_sys::file::Handle;
 use crossing_sys::sysv::{Key, Message, MessageQueue, Select};
 use crossing_sys::{Error, ErrorKind, Result};
+use std::sync::Arc;
 use std::time::Instant;
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
     priorities: 1,
     durable: false,
     acknowledge: false,
+    expiry: false,
+    delay: false,
+    properties: false,
+    dead_letters: false,
+    drop_oldest: false,
     zero_copy: false,
     message_types: true,
     pollable: false,
@@ -112,23 +119,36 @@ impl Backend for SystemV {
             max_len: stat.max_bytes.map_or(most, |bytes| most.min(bytes)),
             bytes: Some(stat.bytes),
             max_bytes: stat.max_bytes,
+            ..Stats::default()
         })
     }
 
-    fn try_send(&self, message: &[u8], _: Priority) -> Result<(), TrySendError> {
-        Ok(self.queue.try_send(message, self.send_type)?)
+    fn capabilities(&self) -> Capabilities {
+        CAPABILITIES
     }
 
-    fn send_deadline(&self, message: &[u8], _: Priority, deadline: Option<Instant>) -> Result<(), SendError> {
-        Ok(self.queue.send_deadline(message, self.send_type, deadline)?)
+    fn try_send(&self, message: &Outgoing<'_>) -> Result<(), TrySendError> {
+        Ok(self.queue.try_send(message.body, self.send_type)?)
     }
 
-    fn try_recv(&self, buffer: &mut [u8]) -> Result<Taken, TryRecvError> {
-        Ok(taken(self.queue.try_recv(buffer, self.select)?))
+    fn send_deadline(&self, message: &Outgoing<'_>, deadline: Option<Instant>) -> Result<(), SendError> {
+        Ok(self.queue.send_deadline(message.body, self.send_type, deadline)?)
     }
 
-    fn recv_deadline(&self, buffer: &mut [u8], deadline: Option<Instant>) -> Result<Taken, RecvError> {
-        Ok(taken(self.queue.recv_deadline(buffer, self.select, deadline)?))
+    fn try_recv(&self, pool: &Arc<Pool>) -> Result<Delivery, TryRecvError> {
+        copied(pool, |buffer| Ok(taken(self.queue.try_recv(buffer, self.select)?)))
+    }
+
+    fn recv_deadline(&self, pool: &Arc<Pool>, deadline: Option<Instant>) -> Result<Delivery, RecvError> {
+        copied(pool, |buffer| Ok(taken(self.queue.recv_deadline(buffer, self.select, deadline)?)))
+    }
+
+    fn purge(&self) -> Result<u64> {
+        drain(self, &Arc::new(Pool::new(self.max_len())))
+    }
+
+    fn browse(&self, _: usize, _: usize) -> Option<Vec<Glimpse>> {
+        None
     }
 
     fn handle(&self) -> Option<&Handle> {

@@ -29,6 +29,12 @@ impl Participant {
         (0..count).map(|slot| Self { id: ParticipantId::new(slot, 1), world: world.clone() }).collect()
     }
 
+    /// Never: threads are the model's processes.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        false
+    }
+
     /// Declares this participant dead; what it left in shared words stays as it is.
     pub fn die(&self) {
         self.world.dead.lock().unwrap().push(self.id);
@@ -75,11 +81,13 @@ impl Participant {
         }
     }
 
-    pub(crate) fn wait(&self, word: &AtomicU32, expected: u32, _: Option<Instant>) -> WaitEnd {
+    /// As the real one's.
+    pub fn wait(&self, word: &AtomicU32, expected: u32, _: Option<Instant>) -> WaitEnd {
         self.sleep(std::ptr::from_ref(word).addr(), || word.fetch_add(0, Ordering::SeqCst) == expected)
     }
 
-    pub(crate) fn wake(&self, word: &AtomicU32, count: u32) {
+    /// As the real one's.
+    pub fn wake(&self, word: &AtomicU32, count: u32) {
         self.rouse(std::ptr::from_ref(word).addr(), count);
     }
 

@@ -170,11 +170,13 @@ impl Participant {
         Sleeper { id: self.id.raw(), watch }
     }
 
-    pub(crate) fn wait(&self, word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> WaitEnd {
+    /// Sleeps while `word`, which lies in the memory whose table this is, holds `expected`; until woken or `deadline`.
+    pub fn wait(&self, word: &AtomicU32, expected: u32, deadline: Option<Instant>) -> WaitEnd {
         self.space.wait(word, expected, deadline, self.sleeper(None))
     }
 
-    pub(crate) fn wake(&self, word: &AtomicU32, count: u32) {
+    /// Wakes at most `count` of those who [wait](Self::wait) on `word`.
+    pub fn wake(&self, word: &AtomicU32, count: u32) {
         self.space.wake(word, count, &|id| self.lives(id));
     }
 

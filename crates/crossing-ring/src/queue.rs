@@ -1,0 +1,38 @@
+//! The slot queue: each message to exactly one of many receivers, by priority; acknowledgement, redelivery, delay, expiry.
+//!
+//! A [`SlotQueue`] lies in a segment of its own, whose first bytes are its [`QueueHeader`] and whose rest is zero when it
+//! is new. Senders copy a message into a slot (short ones) or into blocks that a slot owns, and commit it by one store;
+//! receivers take the slot by one compare-exchange and read the message in place. No lock is held by anybody at any time:
+//! the protocols stand at the top of `slots.rs` (whose a message is), `lanes.rs` (order), `aside.rs` (delay), `arena.rs`
+//! (bytes) and `sweep.rs` (deaths).
+
+mod aside;
+mod core;
+mod lanes;
+mod slots;
+mod sweep;
+mod words;
+
+#[cfg(not(loom))]
+mod arena;
+#[cfg(not(loom))]
+mod layout;
+#[cfg(not(loom))]
+mod memory;
+#[cfg(not(loom))]
+mod shared;
+
+pub use self::core::{Core, DEAD_LANE, Limits, Taken, Terms};
+pub use self::words::{
+    Cell, DEAD, INLINE, LANES, Lane, Ledger, Line, Line2, MAX_CAPACITY, Shared, Slot, State, Word, Words,
+    map_words,
+};
+
+#[cfg(not(loom))]
+pub use self::layout::{QueueHeader, Wishes};
+#[cfg(not(loom))]
+pub use self::shared::{Glimpse, Held, Message, PutError, SlotQueue, SlotStats};
+
+#[cfg(all(test, not(loom)))]
+#[path = "queue_tests.rs"]
+mod tests;

@@ -1,0 +1,408 @@
+//! What a sender and a receiver do, over any [`Words`].
+
+use super::words::{DEAD, LANES, Ledger, State, Word, Words};
+use super::{aside, lanes, slots, sweep};
+use crossing_sync::Until;
+use crossing_sync::atomic::{Ordering, spin};
+use crossing_sys::crash;
+use std::time::{Duration, Instant};
+
+/// How long a sleeper trusts that it is woken, while nobody holds a delivery.
+const TRUSTING: Duration = Duration::from_millis(100);
+/// How long it sleeps while others hold deliveries, before it looks whether they live.
+const WATCHFUL: Duration = Duration::from_millis(4);
+/// After how many messages a receiver that is never idle looks for the dead.
+const PATROL: u64 = 4096;
+/// Turns of spinning before a sleep, at most and at least.
+const SPINS: (u32, u32) = (512, 8);
+
+/// What the queue's creator decided and every user checked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Priorities 0 to this less one.
+    pub priorities: u32,
+    /// After how many deliveries a message that is given back is buried; 0: never.
+    pub max_deliveries: u32,
+}
+
+impl Limits {
+    /// The lanes of living messages.
+    #[must_use]
+    pub fn lanes(&self) -> u64 {
+        (1 << self.priorities.min(DEAD)) - 1
+    }
+}
+
+/// The lane of dead letters, as a mask.
+pub const DEAD_LANE: u64 = 1 << DEAD;
+
+/// What is said about a message when it is committed. Lengths and extent stand in the slot already.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Terms {
+    /// Below the queue's count of priorities.
+    pub priority: u32,
+    /// On the machine's clock, in nanoseconds; 0: never.
+    pub expires: u64,
+    /// On the machine's clock, in nanoseconds; 0: at once.
+    pub due: u64,
+}
+
+/// A message that this process took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// The slot.
+    pub index: u32,
+    /// Its word, by which alone it can be done with.
+    pub word: Word,
+    /// How often it was delivered, this time included.
+    pub deliveries: u32,
+    /// Its lane: the priority, or [`DEAD`].
+    pub lane: u32,
+}
+
+/// A queue as one process uses it.
+#[derive(Debug)]
+pub struct Core<W> {
+    words: W,
+    limits: Limits,
+    clock: fn() -> u64,
+    /// Where the next free slot may be. A hint.
+    cursor: std::sync::atomic::AtomicU32,
+    /// How long to spin. A hint.
+    patience: std::sync::atomic::AtomicU32,
+}
+
+/// For words that are hints of this process's own.
+const HINT: Ordering = Ordering::Relaxed;
+
+impl<W: Words> Core<W> {
+    /// Joins the queue. What a dead predecessor in this participant's slot left is put right first.
+    pub fn join(words: W, limits: Limits, clock: fn() -> u64) -> Self {
+        let id = words.me().id();
+        let user = id.slot().unwrap_or(0) % words.users();
+        let left = words.ledger(user).user.load(Ordering::Acquire);
+        if left != 0 && left != id.raw() {
+            sweep::sweep(&words, &limits, user, left);
+        }
+        let ledger = words.ledger(user);
+        ledger.done.store(ledger.taken.load(Ordering::Relaxed), Ordering::Relaxed);
+        ledger.user.store(id.raw(), Ordering::SeqCst);
+        crash::point("queue.join.done");
+        // Apart from the other senders.
+        let cursor = (user as u32).wrapping_mul(words.capacity() / words.users() as u32);
+        let core = Self { words, limits, clock, cursor: cursor.into(), patience: SPINS.0.into() };
+        sweep::patrol(&core.words, &core.limits);
+        core
+    }
+
+    /// The words.
+    pub fn words(&self) -> &W {
+        &self.words
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    /// The machine's clock, in nanoseconds.
+    pub fn now(&self) -> u64 {
+        (self.clock)()
+    }
+
+    /// This process's ledger.
+    #[inline]
+    pub fn ledger(&self) -> &Ledger {
+        self.words.ledger(self.words.me().id().slot().unwrap_or(0) % self.words.users())
+    }
+
+    /// Claims a free slot to write into. Unless `thorough`, only where one is likely.
+    #[inline]
+    pub fn claim(&self, thorough: bool) -> Option<(u32, Word)> {
+        let capacity = self.words.capacity();
+        let index = slots::claim(&self.words, self.cursor.load(HINT) % capacity, thorough)?;
+        self.cursor.store((index + 1) % capacity, HINT);
+        let word = self.words.slot(index).word.load(Ordering::Relaxed);
+        Some((index, Word(word)))
+    }
+
+    /// Gives up a claimed slot.
+    pub fn abandon(&self, index: u32, word: Word) {
+        slots::free(&self.words, index, word);
+    }
+
+    /// Commits a claimed slot. From its first step on, the message is there whatever happens to this process.
+    #[inline]
+    pub fn commit(&self, index: u32, word: Word, terms: Terms) {
+        let slot = self.words.slot(index);
+        // Relaxed: published by the word.
+        slot.meta.store(u64::from(terms.priority), Ordering::Relaxed);
+        slot.expires.store(terms.expires, Ordering::Relaxed);
+        slot.due.store(terms.due, Ordering::Relaxed);
+        // Delayed ones have no position in a lane: they go in the order of their times, after the redelivered.
+        slot.position.store(terms.due, Ordering::Relaxed);
+        let me = self.words.me().id().raw();
+        crash::point("queue.commit.before");
+        if terms.due == 0 {
+            let ready = word.to(State::Ready, me);
+            // ORD: slot-ready (release) <-> slot-seen
+            slot.word.store(ready.0, Ordering::Release);
+            crash::point("queue.commit.ready");
+            name(&self.words, terms.priority, index, ready);
+        } else {
+            // ORD: slot-aside (release) <-> slot-due
+            slot.word.store(word.to(State::Aside, me).0, Ordering::SeqCst);
+            crash::point("queue.commit.aside");
+            aside::mark(&self.words, index, terms.due);
+        }
+        self.ledger().sent.fetch_add(1, Ordering::Relaxed);
+        crash::point("queue.commit.before-ring");
+        self.words.shared().arrivals.ring(self.words.me());
+    }
+
+    /// Takes the next message of the lanes of `mask`; what expired is dropped on the way.
+    #[inline]
+    pub fn take(&self, mask: u64) -> Option<Taken> {
+        loop {
+            let index = self.pick(mask)?;
+            let slot = self.words.slot(index);
+            let word = Word(slot.word.load(Ordering::Relaxed));
+            let meta = slot.meta.load(Ordering::Relaxed);
+            // Relaxed: the owner's own.
+            slot.due.store(0, Ordering::Relaxed);
+            let ledger = self.ledger();
+            let expires = slot.expires.load(Ordering::Relaxed);
+            if expires != 0 && expires <= self.now() {
+                ledger.expired.fetch_add(1, Ordering::Relaxed);
+                slots::free(&self.words, index, word);
+                continue;
+            }
+            let taken = ledger.taken.fetch_add(1, Ordering::Relaxed);
+            if taken % PATROL == PATROL - 1 {
+                sweep::patrol(&self.words, &self.limits);
+            }
+            let deliveries = ((meta >> 32) as u32).saturating_add(1);
+            if deliveries > 1 {
+                ledger.redelivered.fetch_add(1, Ordering::Relaxed);
+            }
+            slot.meta.store((meta & 0xff) | (u64::from(deliveries) << 32), Ordering::Relaxed);
+            crash::point("queue.take.counted");
+            return Some(Taken { index, word, deliveries, lane: meta as u32 & 0xff });
+        }
+    }
+
+    fn pick(&self, mask: u64) -> Option<u32> {
+        if mask & DEAD_LANE == 0
+            && let Some(due) = aside::next_due(&self.words)
+        {
+            let now = self.now();
+            if due <= now {
+                let least = lanes::highest(&self.words, mask).unwrap_or(0);
+                if let Some(index) = aside::take_due(&self.words, now, least) {
+                    return Some(index);
+                }
+            }
+        }
+        lanes::take_highest(&self.words, mask)
+    }
+
+    /// Done with a message; `false`: it was taken away, which only a peer that breaks the rules does.
+    #[inline]
+    pub fn acknowledge(&self, taken: &Taken) -> bool {
+        let freed = slots::free(&self.words, taken.index, taken.word);
+        self.ledger().done.fetch_add(1, Ordering::Relaxed);
+        freed
+    }
+
+    /// Gives a message back, to be delivered again at `due` (0: at once), or buried.
+    pub fn give_back(&self, taken: &Taken, due: u64) -> bool {
+        let given = give_back(&self.words, &self.limits, taken.index, taken.word, due);
+        self.ledger().done.fetch_add(1, Ordering::Relaxed);
+        given
+    }
+
+    /// Drops the oldest message of the lowest priority, to make room.
+    pub fn drop_oldest(&self) -> bool {
+        for lane in 0..self.limits.priorities {
+            if let Some(index) = lanes::take(&self.words, lane) {
+                let word = Word(self.words.slot(index).word.load(Ordering::Relaxed));
+                slots::free(&self.words, index, word);
+                self.ledger().dropped.fetch_add(1, Ordering::Relaxed);
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Whether there is something to take at this moment, or a name of it.
+    pub fn has(&self, mask: u64) -> bool {
+        lanes::any(&self.words, mask)
+            || (mask & DEAD_LANE == 0 && aside::next_due(&self.words).is_some_and(|due| due <= self.now()))
+    }
+
+    /// Takes, waiting.
+    #[inline]
+    pub fn take_until(&self, mask: u64, until: Until) -> Option<Taken> {
+        if let Some(taken) = self.take(mask) {
+            return Some(taken);
+        }
+        if until == Until::Now {
+            return None;
+        }
+        self.attempt(|| lanes::any(&self.words, mask), || self.take(mask)).or_else(|| {
+            self.sleep_until(&self.words.shared().arrivals, until, || self.take(mask), || self.has(mask))
+        })
+    }
+
+    /// Spins for a moment, as long as that has helped lately.
+    fn attempt<T>(&self, worth: impl Fn() -> bool, take: impl Fn() -> Option<T>) -> Option<T> {
+        let patience = self.patience.load(HINT);
+        for _ in 0..patience {
+            spin();
+            if worth()
+                && let Some(taken) = take()
+            {
+                self.patience.store((patience * 2).clamp(SPINS.1, SPINS.0), HINT);
+                return Some(taken);
+            }
+        }
+        self.patience.store((patience / 2).clamp(SPINS.1, SPINS.0), HINT);
+        None
+    }
+
+    /// Tries until `take` succeeds, asleep in between. Who was woken and leaves while it is `worth` another's look rings on.
+    pub fn sleep_until<T>(
+        &self,
+        bell: &crossing_sync::raw::bell::RawBell,
+        until: Until,
+        take: impl Fn() -> Option<T>,
+        worth: impl Fn() -> bool,
+    ) -> Option<T> {
+        let me = self.words.me();
+        let mut slept = false;
+        let mut look = true;
+        loop {
+            let ticket = bell.prepare();
+            if let Some(taken) = take() {
+                if slept && worth() {
+                    bell.ring(me);
+                }
+                return Some(taken);
+            }
+            if until.passed() {
+                if slept {
+                    bell.ring(me);
+                }
+                return None;
+            }
+            let watchful = sweep::others_hold(&self.words);
+            if (look || watchful) && sweep::patrol(&self.words, &self.limits) {
+                continue;
+            }
+            let slice = until.slice(if watchful { WATCHFUL } else { TRUSTING });
+            let deadline = self.earlier(slice);
+            bell.wait(me, ticket, deadline);
+            slept = true;
+            look = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+        }
+    }
+
+    /// `slice`, or when something aside is due.
+    fn earlier(&self, slice: Option<Instant>) -> Option<Instant> {
+        let Some(due) = aside::next_due(&self.words) else { return slice };
+        let left = Duration::from_nanos(due.saturating_sub(self.now()));
+        // The hint is rounded down; a little later rather than over and over.
+        let due = Instant::now().checked_add(left + Duration::from_micros(66));
+        match (slice, due) {
+            (Some(slice), Some(due)) => Some(slice.min(due)),
+            (slice, due) => slice.or(due),
+        }
+    }
+
+    /// Puts right what the dead left; says whether there was anybody.
+    pub fn patrol(&self) -> bool {
+        sweep::patrol(&self.words, &self.limits)
+    }
+
+    /// Claims a slot, waiting for one.
+    pub fn claim_until(&self, until: Until) -> Option<(u32, Word)> {
+        if let Some(claimed) = self.claim(false) {
+            return Some(claimed);
+        }
+        if until != Until::Now
+            && let Some(claimed) = self.attempt(|| true, || self.claim(false))
+        {
+            return Some(claimed);
+        }
+        if let Some(claimed) = self.claim(true) {
+            return Some(claimed);
+        }
+        if until == Until::Now {
+            // Perhaps a dead one holds the last.
+            return self.patrol().then(|| self.claim(true)).flatten();
+        }
+        self.sleep_until(&self.words.shared().room.0, until, || self.claim(true), || self.may_claim())
+    }
+
+    /// Whether a slot may be free.
+    fn may_claim(&self) -> bool {
+        let capacity = self.words.capacity();
+        (0..super::words::map_words(capacity)).any(|index| {
+            let valid = capacity as usize - index * 64;
+            let mask = if valid < 64 { (1 << valid) - 1 } else { u64::MAX };
+            self.words.busy(index).load(Ordering::SeqCst) & mask != mask
+        })
+    }
+
+    /// Leaves the queue, with nothing in hand.
+    pub fn leave(&self) {
+        let id = self.words.me().id().raw();
+        let _ = self.ledger().user.compare_exchange(id, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+}
+
+/// Names a READY slot in its lane; aside, if peers that broke the rules filled the lane.
+fn name<W: Words>(words: &W, lane: u32, index: u32, ready: Word) {
+    if lanes::push(words, lane, index, ready) {
+        return;
+    }
+    let aside = ready.to(State::Aside, ready.owner());
+    if words.slot(index).word.compare_exchange(ready.0, aside.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    {
+        aside::mark(words, index, 0);
+    }
+}
+
+/// Gives back what this participant holds as `word`.
+pub(super) fn give_back<W: Words>(words: &W, limits: &Limits, index: u32, word: Word, due: u64) -> bool {
+    let slot = words.slot(index);
+    let meta = slot.meta.load(Ordering::Relaxed);
+    let (lane, deliveries) = (meta as u32 & 0xff, (meta >> 32) as u32);
+    let change = |state| {
+        let next = word.to(state, words.me().id().raw());
+        // ORD: slot-aside (release) <-> slot-due
+        // ORD: slot-ready (release) <-> slot-seen
+        let changed = slot.word.compare_exchange(word.0, next.0, Ordering::SeqCst, Ordering::Relaxed);
+        changed.is_ok().then_some(next)
+    };
+    let buried = lane as usize >= LANES - 1;
+    if buried || (limits.max_deliveries != 0 && deliveries >= limits.max_deliveries) {
+        slot.meta.store((meta & !0xff) | u64::from(DEAD), Ordering::Relaxed);
+        let Some(ready) = change(State::Ready) else { return false };
+        crash::point("queue.bury.ready");
+        name(words, DEAD, index, ready);
+        if !buried {
+            let user = words.me().id().slot().unwrap_or(0) % words.users();
+            words.ledger(user).buried.fetch_add(1, Ordering::Relaxed);
+        }
+    } else {
+        slot.due.store(due, Ordering::Relaxed);
+        if change(State::Aside).is_none() {
+            return false;
+        }
+        crash::point("queue.give-back.aside");
+        aside::mark(words, index, due);
+    }
+    words.shared().arrivals.ring(words.me());
+    true
+}

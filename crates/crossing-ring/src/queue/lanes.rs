@@ -1,0 +1,208 @@
+//! The lanes: in which order committed messages are found.
+//!
+//! # Protocol
+//! A lane is a ring of cells that name slots. It is only an index: whether a message is there is said by its slot. A cell
+//! whose slot is not READY at the use that the cell names, or is of another lane, is stale and passed over. So a message
+//! may be named twice (a repair does that), and a cell may outlive its message; neither is ever seen.
+//!
+//! | step | by |
+//! |---|---|
+//! | write the cell at `tail`, which is of an older turn (`ORD: lane-push (release) <-> lane-look`) | a sender whose slot is READY; one compare-exchange |
+//! | move `tail` on | whoever finds the cell at `tail` written: the writer, or the next one (helping) |
+//! | set the lane's bit in `lanes`, if it is not set (`ORD: lane-bit (seqcst) <-> lane-empty`) | the writer, after the cell |
+//! | take the slot that the cell at `head` names: READY to TAKEN | a receiver, one compare-exchange on the slot |
+//! | move `head` on | whoever finds the cell at `head` stale: the taker, or the next one |
+//! | clear the lane's bit, then look at the cell at `head` again, set it again if there is one (`ORD: lane-empty (seqcst) <-> lane-bit`) | a receiver that found the lane empty but one below it not |
+//!
+//! # Death
+//! After the slot became READY and before its cell was written: the sweep of the dead sender's slots writes it. After the
+//! cell: the next sender helps `tail` on. Before the bit: the sweep sets every bit. A taker that dies holds the slot by
+//! name; the sweep gives it to another.
+//!
+//! A peer that scribbles here makes messages be found late, in another order or not at all, never twice (the slot decides)
+//! and never outside of the memory (positions are masked, slots checked). Loops are bounded.
+
+use super::words::{Cell, LANES, State, Word, Words};
+use crossing_sync::atomic::{Ordering, dekker};
+use crossing_sys::crash;
+
+/// The most retries before a scribbling peer is suspected.
+const MAX_TRIES: u32 = 1 << 20;
+
+/// Names `slot`, READY as `word`, at the end of `lane`. `false`: the lane is full of names, which honest parties do not
+/// bring about but by repairs.
+pub(super) fn push<W: Words>(words: &W, lane: u32, slot: u32, word: Word) -> bool {
+    let bits = words.lane_bits();
+    let (head, tail) = (&words.lane(lane).head.0, &words.lane(lane).tail.0);
+    for _ in 0..MAX_TRIES {
+        let position = tail.load(Ordering::Acquire);
+        let cell = words.cell(lane, position);
+        let seen = cell.load(Ordering::Acquire);
+        let turn = Cell::turn_of(position, bits);
+        if Cell(seen).turn() == turn {
+            let _ = tail.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
+            continue;
+        }
+        // The cell of the turn before may still be wanted.
+        if Cell(seen).turn() != 0 && position.wrapping_sub(head.load(Ordering::Acquire)) >= 1 << bits {
+            let at = position.wrapping_sub(1 << bits);
+            if tail.load(Ordering::Acquire) == position && !pass_stale(words, lane, at) {
+                return false;
+            }
+            continue;
+        }
+        crash::point("queue.push.before");
+        let name = Cell::new(turn, slot, word.uses()).0;
+        // ORD: lane-push (release) <-> lane-look
+        if cell.compare_exchange(seen, name, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
+            crash::point("queue.push.written");
+            let _ = tail.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
+            raise(words, 1 << lane);
+            return true;
+        }
+    }
+    false
+}
+
+/// Says that the lanes of `mask` may have messages.
+#[inline]
+pub(super) fn raise<W: Words>(words: &W, mask: u64) {
+    let lanes = &words.shared().lanes;
+    dekker();
+    // ORD: lane-bit (seqcst) <-> lane-empty
+    if lanes.load(Ordering::SeqCst) & mask != mask {
+        lanes.fetch_or(mask, Ordering::SeqCst);
+    }
+}
+
+/// Moves the head on from `position` if its cell is stale.
+fn pass_stale<W: Words>(words: &W, lane: u32, position: u64) -> bool {
+    let seen = Cell(words.cell(lane, position).load(Ordering::Acquire));
+    if find(words, lane, seen).is_some() {
+        return false;
+    }
+    let head = &words.lane(lane).head.0;
+    let _ = head.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
+    true
+}
+
+/// The slot that a cell names and its word, if the message is there.
+#[inline]
+fn find<W: Words>(words: &W, lane: u32, cell: Cell) -> Option<(u32, Word)> {
+    let index = cell.slot();
+    if index >= words.capacity() {
+        return None;
+    }
+    let slot = words.slot(index);
+    // ORD: slot-seen (acquire) <-> slot-ready
+    let word = Word(slot.word.load(Ordering::Acquire));
+    let there = word.state() == Some(State::Ready)
+        && cell.speaks_of(word)
+        && slot.meta.load(Ordering::Relaxed) as u32 & 0xff == lane;
+    there.then_some((index, word))
+}
+
+/// Takes the first message of `lane`.
+pub(super) fn take<W: Words>(words: &W, lane: u32) -> Option<u32> {
+    let bits = words.lane_bits();
+    let head = &words.lane(lane).head.0;
+    let me = words.me().id().raw();
+    for _ in 0..MAX_TRIES {
+        let position = head.load(Ordering::Acquire);
+        // ORD: lane-look (acquire) <-> lane-push
+        let cell = Cell(words.cell(lane, position).load(Ordering::SeqCst));
+        if cell.turn() != Cell::turn_of(position, bits) {
+            // Somebody moved the head on, and the cell was written for the turn after: look again.
+            if head.load(Ordering::Acquire) != position {
+                continue;
+            }
+            return None;
+        }
+        if let Some((index, word)) = find(words, lane, cell) {
+            let slot = words.slot(index);
+            crash::point("queue.take.before");
+            // ORD: slot-taken (acquire) <-> slot-ready
+            let mine = word.to(State::Taken, me).0;
+            if slot.word.compare_exchange(word.0, mine, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+                continue;
+            }
+            crash::point("queue.take.after");
+            // Relaxed: the owner's own.
+            slot.position.store(position, Ordering::Relaxed);
+            let _ = head.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
+            return Some(index);
+        }
+        let _ = head.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
+    }
+    None
+}
+
+/// Takes the first message of the highest lane of `mask` that has one.
+pub(super) fn take_highest<W: Words>(words: &W, mask: u64) -> Option<u32> {
+    let shared = words.shared();
+    let mut empty = 0;
+    let mut left = shared.lanes.load(Ordering::SeqCst) & mask & ((1 << LANES) - 1);
+    while left != 0 {
+        let lane = 63 - left.leading_zeros();
+        if let Some(index) = take(words, lane) {
+            if empty != 0 {
+                lower(words, empty);
+            }
+            return Some(index);
+        }
+        empty |= 1 << lane;
+        left &= !(1 << lane);
+    }
+    None
+}
+
+/// Says that the lanes of `mask` are empty, and looks once more.
+fn lower<W: Words>(words: &W, mask: u64) {
+    let shared = words.shared();
+    shared.lanes.fetch_and(!mask, Ordering::SeqCst);
+    // ORD: lane-empty (seqcst) <-> lane-bit
+    dekker();
+    let mut left = mask;
+    while left != 0 {
+        let lane = 63 - left.leading_zeros();
+        left &= !(1 << lane);
+        if has(words, lane) {
+            shared.lanes.fetch_or(1 << lane, Ordering::SeqCst);
+        }
+    }
+}
+
+/// Whether the lane names anything, stale or not.
+fn has<W: Words>(words: &W, lane: u32) -> bool {
+    let position = words.lane(lane).head.0.load(Ordering::SeqCst);
+    let cell = Cell(words.cell(lane, position).load(Ordering::SeqCst));
+    // A head that moved on meanwhile: something was there; the bit may stay.
+    cell.turn() == Cell::turn_of(position, words.lane_bits())
+        || words.lane(lane).head.0.load(Ordering::SeqCst) != position
+}
+
+/// Whether any lane of `mask` names anything.
+pub(super) fn any<W: Words>(words: &W, mask: u64) -> bool {
+    let mut left = words.shared().lanes.load(Ordering::SeqCst) & mask & ((1 << LANES) - 1);
+    while left != 0 {
+        let lane = 63 - left.leading_zeros();
+        left &= !(1 << lane);
+        if has(words, lane) {
+            return true;
+        }
+    }
+    false
+}
+
+/// The highest lane of `mask` that names anything.
+pub(super) fn highest<W: Words>(words: &W, mask: u64) -> Option<u32> {
+    let mut left = words.shared().lanes.load(Ordering::SeqCst) & mask & ((1 << LANES) - 1);
+    while left != 0 {
+        let lane = 63 - left.leading_zeros();
+        if has(words, lane) {
+            return Some(lane);
+        }
+        left &= !(1 << lane);
+    }
+    None
+}
