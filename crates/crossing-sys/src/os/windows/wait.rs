@@ -238,7 +238,8 @@ struct Sleep<'a> {
 impl Sleep<'_> {
     fn run(mut self, deadline: Option<Instant>) -> WaitEnd {
         let everything = self.lie_down();
-        // SeqCst, after lying down: see the protocol. ORD: bed-taken (seqcst) <-> word-changed
+        // After lying down: see the protocol.
+        // ORD: bed-taken (seqcst) <-> word-changed
         fence(Ordering::SeqCst);
         if self.words.iter().any(|(word, expected)| word.load(Ordering::SeqCst) != *expected) {
             self.get_up();
@@ -328,7 +329,8 @@ pub(crate) fn wake(space: &WaitSpace, word: &AtomicU32, count: u32, is_alive: &d
         };
     };
     let Some(number) = place.number(word) else { return };
-    // The caller's change of the word comes before the search. ORD: word-changed (seqcst) <-> bed-taken
+    // The caller's change of the word comes before the search.
+    // ORD: word-changed (seqcst) <-> bed-taken
     fence(Ordering::SeqCst);
     let mut left = count;
     let mut occupied = 0;
