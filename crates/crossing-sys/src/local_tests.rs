@@ -146,7 +146,7 @@ fn waits_that_end_lose_no_byte() {
             let (mut sent, mut state) = (0, 1);
             let mut bytes = Vec::new();
             while sent < TOTAL {
-                let longest = if noise(&mut state) % 8 == 0 { 300_000 } else { 3000 };
+                let longest = if noise(&mut state).is_multiple_of(8) { 300_000 } else { 3000 };
                 let len = (noise(&mut state) % longest + 1).min(TOTAL - sent);
                 bytes.clear();
                 bytes.extend((sent..sent + len).map(byte));
@@ -174,7 +174,7 @@ fn waits_that_end_lose_no_byte() {
         let (mut seen, mut state) = (0, 2);
         let mut buffer = vec![0; 300_000];
         loop {
-            let longest = if noise(&mut state) % 4 == 0 { 300_000 } else { 5000 };
+            let longest = if noise(&mut state).is_multiple_of(4) { 300_000 } else { 5000 };
             let part = &mut buffer[..noise(&mut state) % longest + 1];
             let result = match noise(&mut state) % 3 {
                 0 => recv(&right, part, Wait::Never),

@@ -226,3 +226,7 @@ pub(crate) fn empty_trash(trash: &Path) {
     }
     let _ = std::fs::remove_dir(trash); // fails while something is left
 }
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;

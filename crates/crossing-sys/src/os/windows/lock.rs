@@ -62,3 +62,7 @@ pub(crate) fn is_locked_elsewhere(handle: &Handle, slot: u32) -> io::Result<bool
     }
     Ok(true)
 }
+
+#[cfg(test)]
+#[path = "lock_tests.rs"]
+mod tests;

@@ -371,3 +371,7 @@ pub(crate) fn lock(map: &Map) -> io::Result<()> {
 pub(crate) fn lock_limit() -> String {
     "the minimum working set of this process is smaller".to_owned()
 }
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;

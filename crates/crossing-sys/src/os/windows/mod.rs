@@ -15,3 +15,6 @@ pub(crate) mod security;
 pub(crate) mod sysv;
 pub(crate) mod text;
 pub(crate) mod wait;
+
+#[cfg(test)]
+mod testing;

@@ -33,8 +33,10 @@ pub(crate) fn user_number() -> u32 {
 
 pub(crate) fn kill_self() -> ! {
     loop {
+        // SAFETY: no arguments; the pseudo handle needs no closing.
+        let process = unsafe { GetCurrentProcess() };
         // SAFETY: the pseudo handle of this process, with the right to end it.
-        unsafe { TerminateProcess(GetCurrentProcess(), KILLED) };
+        unsafe { TerminateProcess(process, KILLED) };
     }
 }
 

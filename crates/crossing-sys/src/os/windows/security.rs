@@ -302,10 +302,10 @@ pub(crate) fn enable_privilege(name: &str) -> io::Result<()> {
         return Err(io::Error::last_os_error());
     }
     let mut token: HANDLE = ptr::null_mut();
-    // SAFETY: the pseudo handle of this process, and a place for the result.
-    if unsafe { OpenProcessToken(GetCurrentProcess(), TOKEN_ADJUST_PRIVILEGES | TOKEN_QUERY, &raw mut token) }
-        == 0
-    {
+    // SAFETY: no arguments; the pseudo handle needs no closing.
+    let process = unsafe { GetCurrentProcess() };
+    // SAFETY: a process handle, and a place for the result.
+    if unsafe { OpenProcessToken(process, TOKEN_ADJUST_PRIVILEGES | TOKEN_QUERY, &raw mut token) } == 0 {
         return Err(io::Error::last_os_error());
     }
     // SAFETY: opened just now, owned by nobody else.
@@ -325,3 +325,7 @@ pub(crate) fn enable_privilege(name: &str) -> io::Result<()> {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "security_tests.rs"]
+mod tests;

@@ -22,7 +22,7 @@ pub(crate) fn wide(text: impl AsRef<OsStr>) -> io::Result<Vec<u16>> {
 pub(crate) unsafe fn from_wide(text: *const u16) -> String {
     let mut len = 0;
     // SAFETY: the caller promises a 0, and it has not been passed yet.
-    while unsafe { text.add(len).read() } != 0 {
+    while unsafe { text.wrapping_add(len).read() } != 0 {
         len += 1;
     }
     // SAFETY: `len` units were read above.

@@ -392,3 +392,7 @@ pub(crate) fn ring_on_death(_: &AtomicU32) -> bool {
 }
 
 pub(crate) fn unring(_: &AtomicU32) {}
+
+#[cfg(test)]
+#[path = "wait_tests.rs"]
+mod tests;

@@ -163,3 +163,7 @@ pub(super) fn recv(
         Ok(())
     })
 }
+
+#[cfg(test)]
+#[path = "handles_tests.rs"]
+mod tests;
