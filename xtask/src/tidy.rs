@@ -2,6 +2,7 @@
 
 mod floors;
 mod formats;
+mod guarantees;
 mod orderings;
 mod pages;
 mod sources;
@@ -122,12 +123,13 @@ impl Tree {
 /// A check: its name and what it finds.
 type Check = (&'static str, fn(&Tree) -> Vec<Finding>);
 
-const CHECKS: [Check; 5] = [
+const CHECKS: [Check; 6] = [
     ("floors", floors::check),
     ("sources", sources::check),
     ("pages", pages::check),
     ("formats", formats::check),
     ("orderings", orderings::check),
+    ("guarantees", guarantees::check),
 ];
 
 /// Runs every check, prints all findings, fails if there is one.

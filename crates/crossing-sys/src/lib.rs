@@ -19,6 +19,8 @@ pub mod named_semaphore;
 mod os;
 pub mod process;
 pub mod sysv;
+#[cfg(test)]
+mod testing;
 pub mod wait;
 
 pub use error::{Bytes, Error, ErrorKind, Result};

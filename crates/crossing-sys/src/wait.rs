@@ -162,3 +162,7 @@ pub fn unring(word: &AtomicU32) {
 #[cfg(test)]
 #[path = "wait_tests.rs"]
 mod tests;
+
+#[cfg(test)]
+#[path = "wait_cost_tests.rs"]
+mod cost;

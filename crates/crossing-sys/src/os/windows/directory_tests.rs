@@ -1,7 +1,7 @@
-use super::super::testing::{Place, Role, argument, told};
 use crate::directory::{CASE_SENSITIVE, empty_trash, names, open_lock_file, remove, rename_new};
 use crate::file::Access;
 use crate::memory::{MapOptions, MemoryFile, Storage};
+use crate::testing::{Place, Role, argument, told};
 use crate::{ErrorKind, directory};
 
 #[test]

@@ -1,9 +1,9 @@
 //! The contract of [`crate::lock`], across openings and processes.
 
-use super::super::testing::{Place, Role, argument, told};
 use crate::directory::open_lock_file;
 use crate::file::Access;
 use crate::lock::{LockFile, MAX_SLOTS};
+use crate::testing::{Place, Role, argument, told};
 use std::path::Path;
 
 fn opening(path: &Path) -> LockFile {

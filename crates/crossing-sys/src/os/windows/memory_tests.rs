@@ -1,7 +1,7 @@
-use super::super::testing::{Place, Role, argument, told};
 use super::*;
 use crate::ErrorKind;
 use crate::memory::{MapOptions, MemoryFile};
+use crate::testing::{Place, Role, argument, told};
 
 fn record() -> Record {
     Record { flags: 0, identity: super::super::process::random_identity().unwrap(), len: 8192 }

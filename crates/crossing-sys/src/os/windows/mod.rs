@@ -15,6 +15,3 @@ pub(crate) mod security;
 pub(crate) mod sysv;
 pub(crate) mod text;
 pub(crate) mod wait;
-
-#[cfg(test)]
-mod testing;

@@ -1,8 +1,8 @@
 #![allow(unsafe_code)] // descriptors taken apart
 
-use super::super::testing::Place;
 use super::*;
 use crate::ErrorKind;
+use crate::testing::Place;
 use windows_sys::Win32::Security::{GetSecurityDescriptorOwner, SetFileSecurityW};
 
 const STRANGER: &str = "S-1-5-21-1111111111-222222222-333333333-1044";

@@ -1,10 +1,10 @@
 //! Sleepers of several processes in one table, real deaths, and hostile tables.
 #![allow(unsafe_code)] // words of mapped memory
 
-use super::super::testing::{Place as Directory, Role, argument, told};
 use super::*;
 use crate::file::Access;
 use crate::memory::{MapOptions, Mapping, MemoryFile, Storage};
+use crate::testing::{Place as Directory, Role, argument, told};
 use crate::wait::WaitTable;
 use std::path::Path;
 use std::ptr::NonNull;

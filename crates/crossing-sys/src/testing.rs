@@ -1,4 +1,5 @@
-//! Other processes for the tests of this backend: this very test program, told to run one ignored test (a *role*).
+//! Other processes for tests: this very test program, told to run one ignored test (a *role*).
+#![allow(dead_code)] // no system uses all of it
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
