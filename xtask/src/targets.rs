@@ -41,11 +41,12 @@ const TARGETS: [Target; 7] = [
 
 /// What is checked, with the tests of each. The other packages are for Linux (benchmarks, crash and interop suites) or
 /// run on the machine that builds (xtask).
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 10] = [
     "crossing-sys",
     "crossing-sync",
     "crossing-wire",
     "crossing-shm",
+    "crossing-ring",
     "crossing-queue",
     "crossing-net",
     "crossing",

@@ -152,9 +152,12 @@ fn handles_pass_over_a_socket_and_unsealed_ones_are_refused() {
 
 #[cfg(unix)]
 fn unsealed_memory_is_refused() {
-    let bare = rustix::fs::memfd_create("bare", rustix::fs::MemfdFlags::ALLOW_SEALING).unwrap();
-    rustix::fs::ftruncate(&bare, 1 << 20).unwrap();
-    assert!(Segment::options().from_handle(bare.into()).is_err(), "its sender could cut it short");
+    // The bare memfd that this stands for is of Linux: os/linux/memory_tests.rs of crossing-sys.
+    let place = crossing_sys::directory::runtime_root().unwrap().join(unique_name("bare"));
+    let bare = MemoryFile::create(&place, &crossing_sys::memory::Storage::default()).unwrap();
+    bare.allocate(1 << 20, "bare").unwrap();
+    std::fs::remove_file(&place).unwrap();
+    assert!(Segment::options().from_handle(bare.into_handle()).is_err(), "its sender could cut it short");
     let (end, _other) = rustix::pipe::pipe().unwrap();
     assert!(Segment::options().from_handle(end.into()).is_err(), "a pipe is no memory");
 }

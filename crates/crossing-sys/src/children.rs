@@ -69,7 +69,8 @@ impl Watched {
     /// The operating system's, also when there is no such process.
     ///
     /// # Platform-specific behavior
-    /// Linux: pidfd_open(2), so that the id may go to another process. Windows: a handle of the process.
+    /// Linux: pidfd_open(2), so that the id may go to another process. Windows: a handle of the process. macOS,
+    /// FreeBSD: kqueue(2).
     pub fn open(pid: u32) -> io::Result<Self> {
         crate::os::children::Watched::open(pid).map(Self)
     }

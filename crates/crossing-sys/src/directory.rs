@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 ///
 /// # Platform-specific behavior
 /// Linux: `/dev/shm/crossing-UID`, on memory storage. Windows: `crossing` in the user's local application data
-/// (`%LOCALAPPDATA%`); the memory itself lies in the paging file unless it is to persist.
+/// (`%LOCALAPPDATA%`); the memory itself lies in the paging file unless it is to persist. macOS: `crossing-UID` in the user's temporary
+/// folder (`getconf DARWIN_USER_TEMP_DIR`). FreeBSD: `/tmp/crossing-UID`. Both of files on disk, kept in memory by the
+/// system's cache; both type-checked only.
 #[must_use]
 pub fn default_root() -> PathBuf {
     os::default_root()

@@ -9,6 +9,9 @@
 //! this module: they hold `PATH.lock` while they decide, and remove the file only when the kernel says that no socket
 //! is bound to it; that question is asked with a connect of another socket type, which a live listener never sees.
 //!
+//! macOS and FreeBSD (type-checked only): as Linux, without abstract names, and with paths of 103 bytes. A connect to a full
+//! backlog is refused there, so it is tried again each millisecond.
+//!
 //! Windows: [`LocalName::Pipe`] only, by named pipes; the others are [`ErrorKind::Unsupported`], as pipes are elsewhere.
 //! The name of a pipe that exists is refused ([`ErrorKind::AddressInUse`]), and it exists as long as its listener or a
 //! connection that it accepted. Pipes accept no clients of other machines,

@@ -11,6 +11,8 @@
 //! # Platform-specific behavior
 //! Windows: whoever may read the file may lock it, and the question [`LockFile::is_locked_elsewhere`] locks the slot,
 //! shared, for a moment: a [`LockFile::try_lock`] at that moment answers `false` although nobody owns the slot.
+//!
+//! FreeBSD, and a macOS without F_OFD_SETLK: record locks of a file in `/tmp/crossing-locks-UID` (`os/unix/record_lock.rs`).
 
 use crate::file::Handle;
 use std::io;
@@ -115,6 +117,7 @@ impl LockFile {
 
 impl Drop for LockFile {
     fn drop(&mut self) {
+        crate::os::lock::release(&self.handle);
         crate::fork::forget(&self.handle);
     }
 }

@@ -10,6 +10,9 @@
 //! Windows: memory that is not to persist lies in the paging file, as a file mapping object with an unguessable name; the
 //! file itself is a small record that names it and carries the locks. It is gone with its last user, and the name with
 //! it. Memory that persists lies in the file. The system refuses to shrink either while somebody has it mapped.
+//!
+//! macOS and FreeBSD (type-checked only): files in the runtime directory, on disk and in the system's cache; no objects of
+//! shm_open. Memory without a name: memfd_create(3) on FreeBSD, [`ErrorKind::Unsupported`] on macOS, which has no seals.
 
 use crate::file::{Access, Handle};
 use crate::os::memory as os;

@@ -7,6 +7,10 @@
 //! Linux: futex(2) with the shared flag, futex_waitv(2) for several words; the kernel keeps the sleepers. Windows:
 //! `WaitOnAddress` does not cross processes, so sleepers lie in the [`WaitTable`] of the memory, each with a named event
 //! (`os/windows/wait.rs` has the protocol). Words of this process alone need no table: [`WaitSpace::private`].
+//!
+//! macOS: `os_sync_wait_on_address` with the shared flag (14.4), `__ulock_wait` before it; FreeBSD: _umtx_op(2). Neither
+//! waits on several words: such a wait sleeps on each in turn, for a millisecond, so that a wake may be found up to a
+//! millisecond times their number late. Both are type-checked only.
 
 #![allow(unsafe_code)] // a table in mapped memory is shared between threads
 

@@ -1,44 +1,11 @@
-//! Signals and pidfds.
+//! Pidfds; the signals are the same on every Unix.
+
+pub(crate) use crate::os::unix::children::*;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::process::{Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, waitid};
+use rustix::process::{PidfdFlags, pidfd_open};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::process::Child;
-
-pub(crate) fn stop(child: &Child) -> io::Result<()> {
-    signal(child, Signal::STOP)?;
-    let options = WaitIdOptions::STOPPED | WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
-    match waitid(WaitId::Pid(Pid::from_child(child)), options)? {
-        Some(state) if state.stopped() => Ok(()),
-        _ => Err(io::Error::new(io::ErrorKind::NotFound, "it ended instead of stopping")),
-    }
-}
-
-pub(crate) fn resume(child: &Child) -> io::Result<()> {
-    signal(child, Signal::CONT)
-}
-
-pub(crate) fn terminate(child: &Child) -> io::Result<()> {
-    signal(child, Signal::TERM)
-}
-
-pub(crate) fn interrupt(child: &Child) -> io::Result<()> {
-    signal(child, Signal::INT)
-}
-
-pub(crate) fn kill(pid: u32) -> io::Result<()> {
-    Ok(kill_process(process(pid)?, Signal::KILL)?)
-}
-
-fn signal(child: &Child, signal: Signal) -> io::Result<()> {
-    Ok(kill_process(Pid::from_child(child), signal)?)
-}
-
-fn process(pid: u32) -> io::Result<Pid> {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    pid.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no process has such an id"))
-}
 
 #[derive(Debug)]
 pub(crate) struct Watched(OwnedFd);

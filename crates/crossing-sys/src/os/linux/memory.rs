@@ -110,3 +110,7 @@ pub(crate) fn no_space_fix(size: u64, place: &str) -> String {
          `docker run --shm-size`)"
     )
 }
+
+#[cfg(test)]
+#[path = "memory_tests.rs"]
+mod tests;

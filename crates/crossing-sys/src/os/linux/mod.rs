@@ -4,12 +4,12 @@ pub(crate) mod children;
 pub(crate) mod directory;
 #[path = "../stub/kernel_object.rs"]
 pub(crate) mod kernel_object;
-pub(crate) mod local;
 pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod mq;
 pub(crate) mod named_semaphore;
+pub(crate) mod sockets;
 pub(crate) mod sysv;
 pub(crate) mod wait;
 
-pub(crate) use super::unix::{file, fork, process};
+pub(crate) use super::unix::{file, fork, local, process};

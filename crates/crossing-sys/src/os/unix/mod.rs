@@ -1,12 +1,15 @@
 //! What Linux, macOS and FreeBSD do alike. Each of their backends takes from here what it does not do in its own way.
 
+pub(crate) mod children;
+#[allow(dead_code)] // macOS waits for lengths of time
 pub(crate) mod clock;
 pub(crate) mod directory;
 pub(crate) mod file;
 pub(crate) mod fork;
+pub(crate) mod local;
 pub(crate) mod memory;
 pub(crate) mod process;
-/// FreeBSD's locks (`freebsd/mod.rs`); elsewhere built for its tests alone, which run on any of these systems.
-#[cfg(test)]
-mod record_lock;
+/// The locks of FreeBSD and of a macOS without those of openings; on Linux its tests run.
+#[allow(dead_code)] // Linux has it for its tests
+pub(crate) mod record_lock;
 pub(crate) mod turns;

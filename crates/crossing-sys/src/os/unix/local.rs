@@ -1,27 +1,26 @@
 //! unix(7) and socket(7). Connected sockets stay in blocking mode (a wait without end is one system call); the other
 //! waits are MSG_DONTWAIT and poll(2). Listening sockets are non-blocking, so that a connection that goes away between
-//! poll and accept cannot hold the caller.
-#![allow(unsafe_code)] // getsockopt of the C library, for the credentials
+//! poll and accept cannot hold the caller. What differs between the systems is in the `sockets.rs` of each.
 
 mod socket_file;
 
 use crate::file::{Access, Handle};
-use crate::local::{Credentials, LocalListener, LocalName, LocalStream, MAX_HANDLES, Progress, Ready, Wait};
+use crate::local::{LocalListener, LocalName, LocalStream, MAX_HANDLES, Progress, Ready, Wait};
+use crate::os::sockets::{self as system, MAX_NAME_LEN};
 use crate::{Error, ErrorKind, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, sockopt};
+use rustix::net::{self, RecvFlags, SendFlags, SocketType, sockopt};
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, SendAncillaryBuffer, SendAncillaryMessage};
 use socket_file::SocketFile;
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 use std::net::{TcpListener, TcpStream};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-/// `sun_path` is 108 bytes; a path needs its NUL, an abstract name the one in front.
-const MAX_NAME_LEN: usize = 107;
+pub(crate) use system::credentials;
 
 /// A connected socket.
 pub(crate) type Stream = Handle;
@@ -57,7 +56,14 @@ impl AsFd for LocalStream {
 pub(super) fn address(operation: &'static str, name: &LocalName) -> Result<net::SocketAddrUnix> {
     let (len, made) = match name {
         LocalName::Path(path) => (path.as_os_str().len(), net::SocketAddrUnix::new(path)),
-        LocalName::Abstract(name) => (name.len(), net::SocketAddrUnix::new_abstract_name(name.as_bytes())),
+        LocalName::Abstract(abstract_name) => match system::abstract_address(abstract_name.as_bytes()) {
+            Some(made) => (abstract_name.len(), made),
+            None => {
+                return Err(Error::new(ErrorKind::Unsupported, operation, name.to_string())
+                    .detail("abstract names are of Linux")
+                    .fix("use unix:PATH on this system"));
+            }
+        },
         LocalName::Pipe(name) => {
             return Err(Error::new(ErrorKind::Unsupported, operation, name.clone())
                 .detail("named pipes are of Windows")
@@ -69,7 +75,7 @@ pub(super) fn address(operation: &'static str, name: &LocalName) -> Result<net::
         let kind = ErrorKind::TooLarge { len: len as u64, max };
         return Err(Error::new(kind, operation, name.to_string())
             .detail("the name of a Unix socket is that short on this system")
-            .fix("use a shorter path, a path relative to the working directory, or @NAME"));
+            .fix("use a shorter path, or a path relative to the working directory"));
     }
     if let LocalName::Path(path) = name
         && path.as_os_str().as_bytes().is_empty()
@@ -79,8 +85,8 @@ pub(super) fn address(operation: &'static str, name: &LocalName) -> Result<net::
     made.map_err(|cause| Error::os(cause.into(), operation, name.to_string()))
 }
 
-fn socket(flags: SocketFlags) -> rustix::io::Result<OwnedFd> {
-    net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags | SocketFlags::CLOEXEC, None)
+fn socket(nonblocking: bool) -> rustix::io::Result<OwnedFd> {
+    system::socket(SocketType::STREAM, nonblocking)
 }
 
 fn too_many_files(cause: Errno, error: Error) -> Error {
@@ -92,7 +98,7 @@ fn too_many_files(cause: Errno, error: Error) -> Error {
         Errno::NFILE => error
             .kinded(ErrorKind::LimitReached)
             .detail("the machine has as many files open as it may")
-            .fix("as root raise `sysctl fs.file-max`"),
+            .fix(system::TOO_MANY_FILES_FIX),
         _ => error,
     }
 }
@@ -101,7 +107,7 @@ pub(crate) fn bind(name: &LocalName, access: Access, backlog: u32) -> Result<Lis
     const OPERATION: &str = "listen on";
     let failed = |cause: Errno| too_many_files(cause, Error::os(cause.into(), OPERATION, name.to_string()));
     let address = address(OPERATION, name)?;
-    let socket = socket(SocketFlags::NONBLOCK).map_err(failed)?;
+    let socket = socket(true).map_err(failed)?;
     let file = match name {
         LocalName::Path(path) => Some(SocketFile::bind(&socket, path, &address, access)?),
         LocalName::Abstract(_) | LocalName::Pipe(_) => {
@@ -120,7 +126,7 @@ pub(crate) fn bind(name: &LocalName, access: Access, backlog: u32) -> Result<Lis
 
 pub(crate) fn accept(listener: &Listener, wait: Wait) -> io::Result<Handle> {
     loop {
-        match net::accept_with(&listener.handle, SocketFlags::CLOEXEC) {
+        match system::accept(listener.handle.as_fd()) {
             Ok(stream) => return Ok(stream.into()),
             Err(Errno::INTR | Errno::CONNABORTED) => {}
             Err(Errno::AGAIN) => pause(listener.handle.as_fd(), PollFlags::IN, wait)?,
@@ -133,20 +139,25 @@ pub(crate) fn connect(name: &LocalName, wait: Wait) -> Result<Handle> {
     const OPERATION: &str = "connect to";
     let failed = |cause: Errno| too_many_files(cause, Error::os(cause.into(), OPERATION, name.to_string()));
     let address = address(OPERATION, name)?;
-    let flags = if wait == Wait::Never { SocketFlags::NONBLOCK } else { SocketFlags::empty() };
-    let socket = socket(flags).map_err(failed)?;
-    loop {
-        if let Wait::Until(at) = wait {
-            // The send timeout limits a connect that waits for room in the backlog; poll cannot.
-            let left = at.saturating_duration_since(Instant::now()).max(Duration::from_micros(1));
-            sockopt::set_socket_timeout(&socket, sockopt::Timeout::Send, Some(left)).map_err(failed)?;
-        }
-        match net::connect(&socket, &address) {
-            Ok(()) => break,
-            Err(Errno::INTR) => {}
+    let socket = loop {
+        let socket = socket(wait == Wait::Never).map_err(failed)?;
+        match connect_once(&socket, &address, wait) {
+            Ok(()) => break socket,
+            Err(Errno::CONNREFUSED) if system::FULL_REFUSES && socket_file::is_live(&address) => {
+                // A full backlog, which this kernel does not wait for.
+                let over = match wait {
+                    Wait::Never => true,
+                    Wait::Until(at) => Instant::now() >= at,
+                    Wait::Forever => false,
+                };
+                if over {
+                    return Err(connect_error(Errno::AGAIN, failed(Errno::AGAIN), name, wait));
+                }
+                std::thread::sleep(Duration::from_millis(1));
+            }
             Err(cause) => return Err(connect_error(cause, failed(cause), name, wait)),
         }
-    }
+    };
     match wait {
         Wait::Never => rustix::io::ioctl_fionbio(&socket, false).map_err(failed)?,
         Wait::Until(_) => {
@@ -155,6 +166,20 @@ pub(crate) fn connect(name: &LocalName, wait: Wait) -> Result<Handle> {
         Wait::Forever => {}
     }
     Ok(socket.into())
+}
+
+fn connect_once(socket: &OwnedFd, address: &net::SocketAddrUnix, wait: Wait) -> rustix::io::Result<()> {
+    loop {
+        if let Wait::Until(at) = wait {
+            // The send timeout limits a connect that waits for room in the backlog; poll cannot.
+            let left = at.saturating_duration_since(Instant::now()).max(Duration::from_micros(1));
+            sockopt::set_socket_timeout(socket, sockopt::Timeout::Send, Some(left))?;
+        }
+        match net::connect(socket, address) {
+            Err(Errno::INTR) => {}
+            outcome => return outcome,
+        }
+    }
 }
 
 fn connect_error(cause: Errno, error: Error, name: &LocalName, wait: Wait) -> Error {
@@ -184,16 +209,20 @@ fn connect_error(cause: Errno, error: Error, name: &LocalName, wait: Wait) -> Er
 }
 
 pub(crate) fn pair() -> io::Result<(Handle, Handle)> {
-    let flags = SocketFlags::CLOEXEC;
-    let (left, right) = net::socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+    let (left, right) = system::pair()?;
     Ok((left.into(), right.into()))
 }
 
 pub(crate) fn is_supported(name: &LocalName) -> bool {
-    !matches!(name, LocalName::Pipe(_))
+    match name {
+        LocalName::Path(_) => true,
+        LocalName::Abstract(name) => system::abstract_address(name.as_bytes()).is_some(),
+        LocalName::Pipe(_) => false,
+    }
 }
 
 pub(crate) fn from_handle(handle: Handle) -> Stream {
+    system::adopt(handle.as_fd());
     handle
 }
 
@@ -203,32 +232,6 @@ pub(crate) fn into_handle(stream: Stream) -> Handle {
 
 pub(crate) fn duplicate(handle: &Handle) -> io::Result<Handle> {
     Ok(handle.as_fd().try_clone_to_owned()?.into())
-}
-
-/// By hand: rustix's type forbids the process id 0, with which the kernel names a process of another PID namespace.
-pub(crate) fn credentials(handle: &Handle) -> io::Result<Credentials> {
-    let mut found = libc::ucred { pid: 0, uid: u32::MAX, gid: u32::MAX };
-    let mut len = size_of::<libc::ucred>() as libc::socklen_t;
-    // SAFETY: the descriptor is open; `found` has room for `len` bytes, and any bytes are a valid ucred.
-    let result = unsafe {
-        libc::getsockopt(
-            handle.as_fd().as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_PEERCRED,
-            (&raw mut found).cast(),
-            &raw mut len,
-        )
-    };
-    if result != 0 {
-        return Err(io::Error::last_os_error());
-    }
-    Ok(Credentials {
-        process_id: u32::try_from(found.pid).ok().filter(|id| *id != 0),
-        ids: Some((found.uid, found.gid)),
-        sid: None,
-        same_user: found.uid == rustix::process::geteuid().as_raw(),
-        same_group: found.gid == rustix::process::getegid().as_raw(),
-    })
 }
 
 /// Waits for `events` as far as `wait` lets it.
@@ -295,7 +298,7 @@ fn transmit(
 ) -> io::Result<usize> {
     let extra = if wait == Wait::Forever { SendFlags::empty() } else { SendFlags::DONTWAIT };
     loop {
-        match attempt(SendFlags::NOSIGNAL | extra) {
+        match attempt(system::SEND | extra) {
             Ok(sent) => return Ok(sent),
             Err(Errno::INTR) => {}
             Err(Errno::AGAIN) => pause(fd, PollFlags::OUT, wait)?,
@@ -349,12 +352,12 @@ pub(crate) fn recv_with_handles(
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let message = receive(fd, wait, |flags| {
         let mut parts = [IoSliceMut::new(&mut *buffer)];
-        net::recvmsg(fd, &mut parts, &mut control, flags | RecvFlags::CMSG_CLOEXEC)
+        net::recvmsg(fd, &mut parts, &mut control, flags | system::RECV)
     })?;
     let mut received = Vec::new();
     for part in control.drain() {
         if let RecvAncillaryMessage::ScmRights(fds) = part {
-            received.extend(fds.map(Handle::from));
+            received.extend(fds.map(|fd| Handle::from(system::received(fd))));
         }
     }
     if received.len() > max_handles || message.flags.contains(net::ReturnFlags::CTRUNC) {

@@ -9,15 +9,15 @@
 //! Death at each step: before unlink nothing changed; after unlink the path is free; after bind the file is stale, as
 //! after any death of a listener. The lock file may stay, unlocked; the next one uses and removes it.
 
-use super::super::mq::mode;
 use crate::file::Access;
 use crate::local::LocalName;
+use crate::os::sockets::{self as system, FINDER};
+use crate::os::unix::directory::mode_of;
 use crate::{Error, ErrorKind, Result};
 use rustix::fs::{self, AtFlags, CWD, FileType, FlockOperation, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use rustix::net::{self, AddressFamily, SocketAddrUnix, SocketFlags, SocketType};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use rustix::net::{self, SocketAddrUnix, SocketType};
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ impl SocketFile {
     ) -> Result<Self> {
         let failed = |cause: Errno| Error::os(cause.into(), OPERATION, path.display().to_string());
         // The file is made with the mode of the socket's own inode, less the umask: never wider than asked for.
-        fs::fchmod(socket, Mode::from_raw_mode(mode(access))).map_err(failed)?;
+        system::set_mode_before(socket, mode(access)).map_err(failed)?;
         // As an absolute path: the working directory may change before the file is removed.
         let absolute = std::path::absolute(path)
             .map_err(|cause| Error::os(cause, OPERATION, path.display().to_string()))?;
@@ -67,24 +67,15 @@ impl SocketFile {
         }
         Err(failed(Errno::ADDRINUSE)
             .detail("another program keeps creating and removing this file")
-            .fix("find it with `ss -lxp`, or choose another path"))
+            .fix(format!("find it with `{FINDER}`, or choose another path")))
     }
 
     /// Puts back what the umask took off the mode.
     fn widen(&self, stat: &Stat, access: Access) -> Result<()> {
-        if stat.st_mode & 0o777 == mode(access) {
+        if Mode::from_raw_mode(stat.st_mode) == mode_of(access) {
             return Ok(());
         }
-        let set = || -> std::io::Result<()> {
-            let file =
-                fs::open(&self.path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-            if identity(&fs::fstat(&file)?) != self.identity {
-                return Err(Errno::AGAIN.into());
-            }
-            let permissions = std::fs::Permissions::from_mode(mode(access));
-            std::fs::set_permissions(format!("/proc/self/fd/{}", file.as_raw_fd()), permissions)
-        };
-        set().map_err(|cause| {
+        system::set_mode_after(&self.path, self.identity, mode(access)).map_err(|cause| {
             Error::os(cause, OPERATION, self.path.display().to_string())
                 .detail("the permissions of the socket file could not be set")
         })
@@ -119,10 +110,9 @@ fn clear(path: &Path, address: &SocketAddrUnix) -> Result<()> {
     let in_use = |detail: &'static str| {
         Error::new(ErrorKind::AddressInUse, OPERATION, subject())
             .detail(detail)
-            .fix("stop that process (`ss -lxp` shows it) or choose another path")
+            .fix(format!("stop that process (`{FINDER}` shows it) or choose another path"))
     };
-    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let probe = net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)
+    let probe = system::socket(SocketType::DGRAM, true)
         .map_err(|cause| Error::os(cause.into(), OPERATION, subject()))?;
     match net::connect(&probe, address) {
         Err(Errno::CONNREFUSED) => {}
@@ -146,6 +136,12 @@ fn clear(path: &Path, address: &SocketAddrUnix) -> Result<()> {
             Err(place_error(cause, path).detail("a stale socket file is there and cannot be removed"))
         }
     }
+}
+
+/// Whether an open stream socket is bound to `address`, full or not.
+pub(super) fn is_live(address: &SocketAddrUnix) -> bool {
+    system::socket(SocketType::DGRAM, true)
+        .is_ok_and(|probe| net::connect(&probe, address) == Err(Errno::PROTOTYPE))
 }
 
 /// In the unit tests, time for others to come between two steps; each caller stays a different while.
@@ -176,8 +172,14 @@ fn is_socket(stat: &Stat) -> bool {
     FileType::from_raw_mode(stat.st_mode) == FileType::Socket
 }
 
+#[allow(clippy::unnecessary_cast)] // their widths differ from system to system
 fn identity(stat: &Stat) -> (u64, u64) {
-    (stat.st_dev, stat.st_ino)
+    (stat.st_dev as u64, stat.st_ino as u64)
+}
+
+#[allow(clippy::useless_conversion)] // as above
+fn mode(access: Access) -> u32 {
+    mode_of(access).as_raw_mode().into()
 }
 
 /// Whether a file is at the path of `name` that is no socket.

@@ -1,0 +1,19 @@
+//! The FreeBSD backend.
+//! Type-checked only: no FreeBSD was at hand to run it on.
+
+pub(crate) mod children;
+pub(crate) mod directory;
+#[path = "../stub/kernel_object.rs"]
+pub(crate) mod kernel_object;
+pub(crate) mod lock;
+pub(crate) mod memory;
+#[path = "../stub/mq.rs"]
+pub(crate) mod mq;
+#[path = "../stub/named_semaphore.rs"]
+pub(crate) mod named_semaphore;
+pub(crate) mod sockets;
+#[path = "../stub/sysv.rs"]
+pub(crate) mod sysv;
+pub(crate) mod wait;
+
+pub(crate) use super::unix::{file, fork, local, process};
