@@ -167,6 +167,7 @@ fn files_are_private_unless_asked_otherwise() {
     let name = unique_name("private");
     let segment = Segment::options().size(64).create(&name).unwrap();
     let path = file_of(&name, registry::inspect(&name).unwrap().path);
+    assert!(path.is_file());
     assert_eq!(registry::inspect(&name).unwrap().access, Access::Private);
     #[cfg(unix)]
     modes_are_private(&path);
