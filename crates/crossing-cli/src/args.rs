@@ -66,9 +66,12 @@ pub struct RoleArgs {
     /// Identifies the run; every name derives from it
     #[arg(long)]
     pub run: String,
-    /// The kernel has no message queues: leave that part out
+    /// Mechanisms whose queues were made; the others are left out
     #[arg(long)]
-    pub no_queue: bool,
+    pub queue: Vec<String>,
+    /// MECHANISM=ENDPOINT where the other process listens
+    #[arg(long)]
+    pub connect: Vec<String>,
 }
 
 #[derive(Debug, Subcommand)]

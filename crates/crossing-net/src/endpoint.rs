@@ -2,7 +2,7 @@
 
 use crate::link::local_name;
 use crossing_sys::local::LocalName;
-use crossing_sys::{Error, ErrorKind, Result};
+use crossing_sys::{Error, ErrorKind, Result, directory};
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -67,6 +67,42 @@ pub enum SysvAddress {
 }
 
 impl Endpoint {
+    /// The local socket `name` of this user, of the kind that this system has: nothing of a program that uses it
+    /// differs between systems. It belongs to the runtime directory: programs with another one do not meet here.
+    ///
+    /// A name is 1 to 64 letters (a-z, A-Z), digits, `-`, `_` and `.`.
+    ///
+    /// ```
+    /// use crossing_net::{Endpoint, Listener, Stream};
+    /// let endpoint = Endpoint::local(&format!("doc-{}", std::process::id()))?;
+    /// let listener = Listener::bind(&endpoint)?;
+    /// let client = Stream::connect(&endpoint)?;
+    /// # Ok::<(), crossing_net::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::ApiMisuse`] for another name; what [`directory::runtime_root`] says of the runtime directory.
+    ///
+    /// # Platform-specific behavior
+    /// Unix: `unix:` with the file `.NAME.sock` of the runtime directory, where nobody else can listen. Windows:
+    /// `pipe:crossing-NUMBER-NAME`, NUMBER made from the path of the runtime directory; the names of pipes are those of the
+    /// whole machine and know no case, so a client that depends on who listens looks at
+    /// [`Stream::peer`](crate::Stream::peer).
+    pub fn local(name: &str) -> Result<Self> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if name.is_empty() || name.len() > 64 || !name.bytes().all(plain) {
+            return Err(Error::new(ErrorKind::ApiMisuse, "use local socket name", name)
+                .detail("it is no name of 1 to 64 letters, digits, `-`, `_` and `.`")
+                .fix("use such a name, or an endpoint such as unix:PATH or pipe:NAME"));
+        }
+        let root = directory::runtime_root()?;
+        let path = LocalName::Path(root.join(format!(".{name}.sock")));
+        if path.is_supported() {
+            return Ok(Self::Unix(path));
+        }
+        Ok(Self::Pipe(format!("crossing-{:016x}-{name}", fnv(root.as_os_str().as_encoded_bytes()))))
+    }
+
     /// The part before the first colon.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
@@ -91,6 +127,12 @@ impl Endpoint {
     pub fn is_socket(&self) -> bool {
         matches!(self, Self::Tcp { .. }) || local_name(self).is_some_and(|name| name.is_supported())
     }
+}
+
+/// FNV-1a: the same number in every build of every program.
+fn fnv(bytes: &[u8]) -> u64 {
+    let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, step)
 }
 
 fn wrong(text: &str, detail: &'static str, fix: &'static str) -> Error {

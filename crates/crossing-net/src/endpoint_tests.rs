@@ -53,3 +53,15 @@ fn what_is_wrong_is_said_with_what_to_write() {
         assert!(error.to_string().contains(detail), "{text}: {error}");
     }
 }
+
+#[test]
+fn a_local_endpoint_is_a_socket_of_this_system_and_different_names_differ() {
+    let one = Endpoint::local("net-test-one").expect("a name");
+    assert!(one.is_socket(), "{one}");
+    assert_eq!(one, Endpoint::local("net-test-one").expect("a name"), "the same for every caller");
+    assert_ne!(one, Endpoint::local("net-test-two").expect("a name"));
+    assert_eq!(one.to_string().parse::<Endpoint>().expect("its text"), one);
+    for bad in ["", "a/b", "../x", r"a\b", "a b", "ä", &"x".repeat(65)] {
+        assert_eq!(Endpoint::local(bad).map_err(|e| e.kind()), Err(ErrorKind::ApiMisuse), "{bad}");
+    }
+}

@@ -20,6 +20,25 @@ pub fn kill_self() -> ! {
     crate::os::process::kill_self()
 }
 
+/// What [`std::process::Child::kill`] uses to end a process, as its manual calls it.
+///
+/// # Platform-specific behavior
+/// Unix: `SIGKILL`, signal(7). Windows: `TerminateProcess`.
+#[must_use]
+pub fn kill_name() -> &'static str {
+    crate::os::process::KILL_NAME
+}
+
+/// Whether a process ended as one does that [`std::process::Child::kill`] has ended.
+///
+/// # Platform-specific behavior
+/// Unix: it died by SIGKILL, and not by its own doing; wait(2). Windows: its exit code is the 1 that `kill` gives to
+/// `TerminateProcess`, which a process may also choose itself.
+#[must_use]
+pub fn looks_killed(status: std::process::ExitStatus) -> bool {
+    crate::os::process::looks_killed(status)
+}
+
 /// 16 bytes that no other caller gets, from the system's source of randomness.
 ///
 /// # Errors

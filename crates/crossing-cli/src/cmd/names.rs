@@ -36,7 +36,7 @@ impl ObjectName {
 /// What carries messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carrier {
-    /// A message queue of the kernel.
+    /// A message queue, the kernel's or ours.
     Queue,
     /// A stream socket.
     Socket,
@@ -46,10 +46,11 @@ impl Carrier {
     /// Chooses by the scheme of an endpoint.
     pub fn of(endpoint: &str) -> Result<Self, Failure> {
         match endpoint.split_once(':').map(|(scheme, _)| scheme) {
-            Some("mq" | "sysv") => Ok(Self::Queue),
-            Some("tcp" | "unix") => Ok(Self::Socket),
+            Some("shm" | "mq" | "sysv") => Ok(Self::Queue),
+            Some("tcp" | "unix" | "pipe") => Ok(Self::Socket),
             _ => Err(Failure::usage(format!(
-                "cannot use endpoint \"{endpoint}\": it names no mechanism; write mq:/NAME, tcp:HOST:PORT or unix:PATH"
+                "cannot use endpoint \"{endpoint}\": it names no mechanism; write shm:NAME, mq:/NAME, tcp:HOST:PORT, \
+                 unix:PATH or pipe:NAME"
             ))),
         }
     }

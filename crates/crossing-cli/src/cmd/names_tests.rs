@@ -18,6 +18,8 @@ fn names_choose_their_mechanism() {
 fn endpoints_choose_their_carrier() {
     assert_eq!(Carrier::of("mq:/a").unwrap(), Carrier::Queue);
     assert_eq!(Carrier::of("tcp:127.0.0.1:8080").unwrap(), Carrier::Socket);
+    assert_eq!(Carrier::of("shm:a").unwrap(), Carrier::Queue);
+    assert_eq!(Carrier::of("pipe:a").unwrap(), Carrier::Socket);
     assert_eq!(Carrier::of("unix:/tmp/a").unwrap(), Carrier::Socket);
     for bad in ["", "plain", "http://x", "/tmp/sock"] {
         assert_eq!(Carrier::of(bad).unwrap_err().exit, Exit::Usage, "{bad}");

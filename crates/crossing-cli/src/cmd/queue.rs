@@ -1,4 +1,4 @@
-//! `crossing queue`, and what `send` and `recv` do with queues of the kernel.
+//! `crossing queue`, and what `send` and `recv` do with queues.
 
 use crate::args::{QueueCommand, QueueShape, RecvArgs, SendArgs};
 use crate::exit::{Exit, Failure, Outcome};
@@ -33,7 +33,7 @@ pub fn run(command: QueueCommand) -> Outcome {
 /// Options with the limits that the endpoint can have: System V queues count bytes, by the system's own limit.
 fn sized(endpoint: &str, capacity: u64, max_len: u64) -> QueueOptions {
     let mut options = Queue::options();
-    if endpoint.starts_with("mq:") {
+    if !endpoint.starts_with("sysv:") {
         options.capacity(capacity).max_len(max_len);
     }
     options

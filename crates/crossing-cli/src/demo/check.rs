@@ -74,6 +74,25 @@ pub fn messages(events: &[Event], expected: &[(Through, usize)]) -> Vec<Check> {
         .collect()
 }
 
+/// At a local socket, the kernel tells each of the two who the other is.
+pub fn peers(events: &[Event]) -> Vec<Check> {
+    let pid_of = |process| events.iter().find(|e| e.process == process).map(|e| e.pid);
+    [(Process::Process1, Process::Process2), (Process::Process2, Process::Process1)]
+        .into_iter()
+        .map(|(one, other)| {
+            let found = events.iter().find_map(|event| match &event.what {
+                What::Connected { through: Through::Socket, peer, peer_pid } if event.process == one => {
+                    Some((peer.clone(), *peer_pid))
+                }
+                _ => None,
+            });
+            let ok = found.as_ref().is_some_and(|(_, pid)| pid.is_none_or(|pid| Some(pid) == pid_of(other)));
+            let seen = found.map_or("nobody".to_owned(), |(peer, _)| peer);
+            Check::new(format!("the kernel names {other} to {one} at the local socket"), ok, seen)
+        })
+        .collect()
+}
+
 /// The kill: exactly one survivor was told, soon, and nothing of the dead process is held.
 pub fn recovery(events: &[Event], pool_chunks: usize) -> Vec<Check> {
     let killed = events.iter().find(|e| matches!(e.what, What::Killed { .. })).map(|e| e.at_ns);

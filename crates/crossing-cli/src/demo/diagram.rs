@@ -1,16 +1,23 @@
 //! The sequence diagram, drawn from the events and nothing else: in box-drawing characters or as Mermaid text.
 
-use super::event::{Event, Process, Through, What};
+use super::event::{Event, Message, Process, Through, What};
 use crate::units::show_nanos;
+use crossing::process::kill_name;
 
 /// The columns, left to right.
-pub const PARTICIPANTS: [&str; 5] = ["Process1", "SharedMemory", "Socket", "MessageQueue", "Process2"];
+pub const PARTICIPANTS: [&str; 6] = ["Process1", "SharedMemory", "Socket", "Tcp", "MessageQueue", "Process2"];
+
+/// The rightmost column.
+const LAST: usize = PARTICIPANTS.len() - 1;
 
 /// Room for the time at the left edge.
 const TIME_WIDTH: usize = 10;
 
 /// Room beside the outer lifelines: half of a box.
 const MARGIN: usize = 6;
+
+/// Columns are never closer: the names beside each other must fit, and a label without its detail.
+const MIN_GAP: usize = 11;
 
 /// One line of the story, between columns of [`PARTICIPANTS`].
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +32,8 @@ pub enum Step {
         to: usize,
         /// What goes along it.
         label: String,
+        /// More of it, left out where there is no room.
+        detail: String,
     },
     /// A remark spanning columns.
     Note {
@@ -53,39 +62,45 @@ fn step(event: &Event, start_ns: u64, killed_at: Option<u64>) -> Option<Step> {
     match &event.what {
         What::Sent(message) => {
             let (from, to) = (column_of_process(event.process)?, column_of(message.through));
-            Some(Step::Arrow {
-                at,
-                from,
-                to,
-                label: format!("{} {} {} B", message.kind, message.seq, message.bytes),
-            })
+            Some(Step::Arrow { at, from, to, label: label(message), detail: format!("{} B", message.bytes) })
         }
         What::Received { message, latency_ns } => {
             let (from, to) = (column_of(message.through), column_of_process(event.process)?);
-            let label = format!("{} {} +{}", message.kind, message.seq, show_nanos(*latency_ns));
-            Some(Step::Arrow { at, from, to, label })
+            let detail = format!("+{}", show_nanos(*latency_ns));
+            Some(Step::Arrow { at, from, to, label: label(message), detail })
         }
-        What::Failed { text } => note(0, 4, format!("{} FAILED: {text}", event.process)),
+        What::Failed { text } => note(0, LAST, format!("{} FAILED: {text}", event.process)),
         What::Holding { .. } => {
-            note(1, 4, format!("Process3 (pid {}) holds the mutex and a loan", event.pid))
+            note(1, LAST, format!("Process3 (pid {}) holds the mutex and a loan", event.pid))
         }
-        What::Waiting => note(1, 4, "Process2 waits for the mutex".to_owned()),
-        What::Killed { victim } => note(1, 4, format!("Process3 (pid {victim}) is killed with SIGKILL")),
+        What::Waiting => note(1, LAST, "Process2 waits for the mutex".to_owned()),
+        What::Killed { victim } => {
+            note(1, LAST, format!("Process3 (pid {victim}) is killed with {}", kill_name()))
+        }
         What::Recovered => {
             let after = event.at_ns.saturating_sub(killed_at?);
-            note(1, 4, format!("Process2 gets the mutex as Recovered, {} after the kill", show_nanos(after)))
+            note(
+                1,
+                LAST,
+                format!("Process2 gets the mutex as Recovered, {} after the kill", show_nanos(after)),
+            )
         }
         What::Reclaimed { before, after } => {
-            note(1, 4, format!("Process2 reclaims the loan: {before} free chunks become {after}"))
+            note(1, LAST, format!("Process2 reclaims the loan: {before} free chunks become {after}"))
         }
-        What::Ready | What::ExchangeDone | What::Dead { .. } | What::Closed => None,
+        What::Listening { .. }
+        | What::Connected { .. }
+        | What::Ready
+        | What::ExchangeDone
+        | What::Dead { .. }
+        | What::Closed => None,
     }
 }
 
 fn column_of_process(process: Process) -> Option<usize> {
     match process {
         Process::Process1 => Some(0),
-        Process::Process2 => Some(4),
+        Process::Process2 => Some(LAST),
         Process::Process3 | Process::Demo => None,
     }
 }
@@ -94,18 +109,33 @@ fn column_of(through: Through) -> usize {
     match through {
         Through::SharedMemory => 1,
         Through::Socket => 2,
-        Through::MessageQueue => 3,
+        Through::TcpFramed | Through::TcpRaw => 3,
+        Through::MessageQueue | Through::SharedQueue => 4,
     }
+}
+
+/// What a message is called on its arrow; where two mechanisms share a column, with which of them it is.
+fn label(message: &Message) -> String {
+    let which = match message.through {
+        Through::SharedMemory | Through::Socket => "",
+        Through::TcpFramed => "framed ",
+        Through::TcpRaw => "raw ",
+        Through::MessageQueue => "mq ",
+        Through::SharedQueue => "shm ",
+    };
+    format!("{which}{} {}", message.kind, message.seq)
 }
 
 /// Draws the steps for a terminal `width` characters wide; at least 80 are used.
 pub fn draw(steps: &[Step], width: usize) -> String {
-    let gap = ((width.max(80) - TIME_WIDTH - 2 * MARGIN - 1) / (PARTICIPANTS.len() - 1)).clamp(14, 28);
+    let gap = ((width.max(80) - TIME_WIDTH - 2 * MARGIN - 1) / (PARTICIPANTS.len() - 1)).clamp(MIN_GAP, 28);
     let sheet = Sheet { gap };
     let mut lines = sheet.header();
     for step in steps {
         match step {
-            Step::Arrow { at, from, to, label } => lines.push(sheet.arrow(*at, *from, *to, label)),
+            Step::Arrow { at, from, to, label, detail } => {
+                lines.push(sheet.arrow(*at, *from, *to, label, detail));
+            }
             Step::Note { at, first, last, text } => lines.extend(sheet.note(*at, *first, *last, text)),
         }
     }
@@ -121,8 +151,9 @@ pub fn mermaid(steps: &[Step]) -> String {
     }
     for step in steps {
         let line = match step {
-            Step::Arrow { from, to, label, .. } => {
-                format!("    {}->>{}: {}\n", PARTICIPANTS[*from], PARTICIPANTS[*to], plain(label))
+            Step::Arrow { from, to, label, detail, .. } => {
+                let (from, to) = (PARTICIPANTS[*from], PARTICIPANTS[*to]);
+                format!("    {from}->>{to}: {} {}\n", plain(label), plain(detail))
             }
             Step::Note { first, last, text, .. } => {
                 format!("    Note over {},{}: {}\n", PARTICIPANTS[*first], PARTICIPANTS[*last], plain(text))
@@ -197,7 +228,7 @@ impl Sheet {
         lines
     }
 
-    fn arrow(&self, at: u64, from: usize, to: usize, label: &str) -> String {
+    fn arrow(&self, at: u64, from: usize, to: usize, label: &str, detail: &str) -> String {
         let mut cells = self.lifelines();
         put(&mut cells, 0, &format!("{:>9}", show_nanos(at)));
         let (left, right) = (self.column(from.min(to)), self.column(from.max(to)));
@@ -205,7 +236,8 @@ impl Sheet {
             *cell = '─';
         }
         let room = (right - left).saturating_sub(2);
-        let label = cut(label, room);
+        let whole = format!("{label} {detail}");
+        let label = cut(if whole.chars().count() <= room { &whole } else { label }, room);
         let head = usize::from(from > to);
         put(&mut cells, left + 1 + head + (room - label.chars().count()) / 2, &label);
         if from < to {

@@ -33,7 +33,7 @@ fn steps_follow_the_clock_and_skip_what_is_no_message() {
             Step::Note { .. } => None,
         })
         .collect();
-    assert_eq!(ends, [(0, 0, 1), (1_500, 1, 4), (2_000, 4, 3), (3_000, 3, 0)]);
+    assert_eq!(ends, [(0, 0, 1), (1_500, 1, 5), (2_000, 5, 4), (3_000, 4, 0)]);
     assert_eq!(steps.len(), 6);
     assert!(matches!(&steps[5], Step::Note { text, .. } if text.contains("4.00 us after the kill")));
 }
@@ -44,7 +44,7 @@ fn terminal_form_draws_every_arrow_between_its_columns() {
     let row =
         |needle: &str| text.lines().find(|line| line.contains(needle)).unwrap_or_else(|| panic!("{text}"));
     assert!(row("ping 1 64 B").contains('▶'));
-    assert!(row("pong 1 64 B").contains('◀'));
+    assert!(row("mq pong 1 64 B").contains('◀'));
     let header = text.lines().nth(1).unwrap_or_default();
     for name in PARTICIPANTS {
         assert!(header.contains(name), "{text}");
@@ -71,10 +71,10 @@ fn no_line_is_wider_than_the_terminal() {
 fn narrow_terminals_and_long_labels_do_not_panic() {
     let long = "x".repeat(500);
     let steps = [
-        Step::Arrow { at: 0, from: 0, to: 1, label: long.clone() },
-        Step::Arrow { at: 0, from: 4, to: 0, label: long.clone() },
-        Step::Note { at: u64::MAX, first: 4, last: 4, text: long },
-        Step::Note { at: 0, first: 0, last: 4, text: String::new() },
+        Step::Arrow { at: 0, from: 0, to: 1, label: long.clone(), detail: "d".into() },
+        Step::Arrow { at: 0, from: 5, to: 0, label: long.clone(), detail: "d".into() },
+        Step::Note { at: u64::MAX, first: 5, last: 5, text: long },
+        Step::Note { at: 0, first: 0, last: 5, text: String::new() },
     ];
     for width in [0, 1, 79, 80, 81, 1000] {
         assert!(!draw(&steps, width).is_empty());
@@ -87,9 +87,9 @@ fn mermaid_form_is_the_same_story() {
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     assert_eq!(lines[0], "sequenceDiagram");
     assert_eq!(lines[1], "participant Process1");
-    assert_eq!(lines[6], "Process1->>SharedMemory: ping 1 64 B");
-    assert_eq!(lines[7], "SharedMemory->>Process2: ping 1 +1.50 us");
-    assert!(lines[10].starts_with("Note over SharedMemory,Process2: Process3 (pid 42)"));
+    assert_eq!(lines[7], "Process1->>SharedMemory: ping 1 64 B");
+    assert_eq!(lines[8], "SharedMemory->>Process2: ping 1 +1.50 us");
+    assert!(lines[11].starts_with("Note over SharedMemory,Process2: Process3 (pid 42)"));
     let odd = [Step::Note { at: 0, first: 0, last: 1, text: "a;b#c\nd".into() }];
     assert!(mermaid(&odd).ends_with("a b c d\n"));
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::str::FromStr;
 
 /// Who reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -21,10 +22,16 @@ pub enum Process {
 pub enum Through {
     /// A segment guarded by semaphores that live in it.
     SharedMemory,
-    /// A framed Unix domain socket.
+    /// The local socket of this system, framed: a Unix domain socket or a named pipe.
     Socket,
+    /// TCP on this machine, framed.
+    TcpFramed,
+    /// TCP on this machine, bytes as any program sends them.
+    TcpRaw,
     /// Two POSIX message queues of the kernel.
     MessageQueue,
+    /// Two queues of Crossing's own, in shared memory.
+    SharedQueue,
 }
 
 /// Which way a message goes.
@@ -58,6 +65,22 @@ pub struct Message {
 pub enum What {
     /// The process has opened everything and waits.
     Ready,
+    /// The process listens for the other one.
+    Listening {
+        /// By which mechanism.
+        through: Through,
+        /// Where.
+        endpoint: String,
+    },
+    /// The process has a connection to the other one.
+    Connected {
+        /// By which mechanism.
+        through: Through,
+        /// Who the kernel says is at the other end: process and user, or an address.
+        peer: String,
+        /// The process at the other end, where the kernel tells.
+        peer_pid: Option<u32>,
+    },
     /// A message was handed to the mechanism.
     Sent(Message),
     /// A message was taken out, whole and unharmed.
@@ -82,14 +105,14 @@ pub enum What {
     },
     /// Process2 is about to sleep on the mutex that Process3 holds.
     Waiting,
-    /// SIGKILL was sent.
+    /// The victim was killed, the hard way.
     Killed {
         /// The victim.
         victim: u32,
     },
     /// The kernel reports the victim gone.
     Dead {
-        /// Since SIGKILL was sent.
+        /// Since it was killed.
         after_ns: u64,
     },
     /// The survivor was given the mutex with the news that its owner died.
@@ -157,7 +180,31 @@ impl fmt::Display for Through {
         f.write_str(match self {
             Self::SharedMemory => "SharedMemory",
             Self::Socket => "Socket",
+            Self::TcpFramed => "TcpFramed",
+            Self::TcpRaw => "TcpRaw",
             Self::MessageQueue => "MessageQueue",
+            Self::SharedQueue => "SharedQueue",
         })
+    }
+}
+
+impl Through {
+    /// All of them, in the order in which the demo shows them.
+    pub const ALL: [Self; 6] = [
+        Self::SharedMemory,
+        Self::Socket,
+        Self::TcpFramed,
+        Self::TcpRaw,
+        Self::MessageQueue,
+        Self::SharedQueue,
+    ];
+}
+
+impl FromStr for Through {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let found = Self::ALL.into_iter().find(|through| through.to_string() == text);
+        found.ok_or_else(|| format!("no mechanism \"{text}\""))
     }
 }

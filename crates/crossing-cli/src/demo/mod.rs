@@ -9,18 +9,19 @@ mod payload;
 mod report;
 mod roads;
 mod role;
+mod sockets;
 
 use crate::args::{DemoArgs, DiagramFormat, RoleArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{write_bytes, write_json};
 use check::{Carried, Check};
 use crossing::ErrorKind;
-use crossing::process::monotonic_nanos;
+use crossing::process::{kill_name, looks_killed, monotonic_nanos};
 use event::{Event, Process, Through};
 use names::Names;
 use orchestrator::{Orchestrator, WATCHDOG};
 use report::Report;
-use roads::{POOL_CHUNKS, Stage};
+use roads::{Given, POOL_CHUNKS, Stage};
 use serde::Serialize;
 use std::time::Duration;
 
@@ -84,7 +85,17 @@ pub fn role(args: &RoleArgs) -> Outcome {
         other => return Err(Failure::usage(format!("no role \"{other}\""))),
     };
     let names = Names::of(&args.run).map_err(Failure::usage)?;
-    match role::play(process, &names, !args.no_queue) {
+    let mut given = Given::default();
+    for text in &args.queue {
+        given.queues.push(text.parse().map_err(Failure::usage)?);
+    }
+    for text in &args.connect {
+        let (through, endpoint) = text
+            .split_once('=')
+            .ok_or_else(|| Failure::usage(format!("\"{text}\" is no MECHANISM=ENDPOINT")))?;
+        given.connect.push((through.parse().map_err(Failure::usage)?, endpoint.to_owned()));
+    }
+    match role::play(process, &names, &given) {
         Ok(()) => Ok(Exit::Success),
         Err(()) => Ok(Exit::Failure),
     }
@@ -108,47 +119,55 @@ fn perform(names: &Names, report: Report) -> (Vec<Event>, Vec<Check>) {
             return (Vec::new(), vec![Check::new("the demo's segment and queues were created", false, text)]);
         }
     };
-    let queue_problem = stage.queue_problem().map(ToString::to_string);
-    // A system without such queues is no failure; queues that could not be made are.
-    let excused = stage.queue_problem().is_some_and(|error| error.kind() == ErrorKind::Unsupported);
-    let mut demo = Orchestrator::new(names.run(), queue_problem.is_some(), report);
     let mut checks = Vec::new();
-    if let Err(text) = phases(&mut demo, queue_problem.as_deref(), &mut checks) {
+    let mut left_out = Vec::new();
+    let mut roads = vec![Through::SharedMemory, Through::Socket, Through::TcpFramed, Through::TcpRaw];
+    let mut queues = Vec::new();
+    for (through, problem) in stage.queues() {
+        let Some(problem) = problem else {
+            queues.push(through);
+            continue;
+        };
+        left_out.push(format!("{through} is left out: {problem}"));
+        // A system without queues of its own is no failure; queues that could not be made are.
+        let excused = through == Through::MessageQueue && problem.kind() == ErrorKind::Unsupported;
+        let name = format!("{through} works, or this system has none");
+        checks.push(Check::new(name, excused, problem.to_string()));
+    }
+    roads.extend(&queues);
+    let mut demo = Orchestrator::new(names.run(), queues, report);
+    if let Err(text) = phases(&mut demo, &roads, &left_out, &mut checks) {
         demo.report.line(&format!("FAILED: {text}"));
         checks.push(Check::new("every phase ran to its end", false, text));
     }
-    let mut expected =
-        vec![(Through::SharedMemory, 2 * (ROUNDS as usize + 1)), (Through::Socket, 2 * ROUNDS as usize)];
-    match &queue_problem {
-        None => expected.push((Through::MessageQueue, 2 * ROUNDS as usize)),
-        Some(text) => {
-            checks.push(Check::new("message queues work, or this system has none", excused, text.clone()))
-        }
-    }
+    let rounds = |through| ROUNDS as usize + usize::from(through == Through::SharedMemory);
+    let expected: Vec<_> = roads.iter().map(|&through| (through, 2 * rounds(through))).collect();
     let events = std::mem::take(&mut demo.events);
     checks.splice(0..0, check::messages(&events, &expected));
+    checks.extend(check::peers(&events));
     checks.extend(check::recovery(&events, POOL_CHUNKS));
     drop(demo);
     drop(stage);
     checks.extend(names::leftovers(names));
-    // Only after a failure is there a file to remove: who listens removes it.
-    let _ = std::fs::remove_file(names.socket_path());
+    // Only after a failure is there anything to remove: who listens removes it.
+    names.remove_socket();
     (events, checks)
 }
 
 fn phases(
     demo: &mut Orchestrator,
-    queue_problem: Option<&str>,
+    roads: &[Through],
+    left_out: &[String],
     checks: &mut Vec<Check>,
 ) -> Result<(), String> {
     demo.report.heading("1. Two processes exchange messages");
     demo.start(Process::Process2)?;
     demo.start(Process::Process1)?;
-    demo.exchange(&format!("exchange SharedMemory 1 {ROUNDS}"))?;
-    demo.exchange(&format!("exchange Socket 1 {ROUNDS}"))?;
-    match queue_problem {
-        None => demo.exchange(&format!("exchange MessageQueue 1 {ROUNDS}"))?,
-        Some(text) => demo.report.line(&format!("  message queue left out: {text}")),
+    for through in roads {
+        demo.exchange(&format!("exchange {through} 1 {ROUNDS}"))?;
+    }
+    for text in left_out {
+        demo.report.line(&format!("  {text}"));
     }
 
     demo.report.heading("2. A process is killed while it holds the mutex and a loan");
@@ -159,8 +178,8 @@ fn phases(
     std::thread::sleep(Duration::from_millis(50));
     let status = demo.kill(Process::Process3)?;
     checks.push(Check::new(
-        "Process3 died by SIGKILL, not by its own doing",
-        status.code().is_none(),
+        format!("Process3 died by {}, not by its own doing", kill_name()),
+        looks_killed(status) && !demo.has_failed(Process::Process3),
         status.to_string(),
     ));
     demo.wait_for(Process::Process2, "to recover", |what| matches!(what, event::What::Reclaimed { .. }))?;
@@ -192,5 +211,5 @@ fn verdict(checks: &[Check], total_ns: u64) -> String {
 }
 
 fn terminal_width() -> usize {
-    terminal_size::terminal_size().map_or(100, |(terminal_size::Width(width), _)| usize::from(width))
+    terminal_size::terminal_size().map_or(120, |(terminal_size::Width(width), _)| usize::from(width))
 }

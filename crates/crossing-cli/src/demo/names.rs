@@ -4,13 +4,19 @@
 //! of that name whose owner is dead therefore names everything else that its run may have left.
 
 use super::check::Check;
+use super::event::Through;
+use crossing::net::{Endpoint, LocalName, RawStream};
 use crossing::process::monotonic_nanos;
 use crossing::queue::Queue;
 use crossing::shm::registry;
 use crossing::{Error, ErrorKind};
-use std::path::PathBuf;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 const PREFIX: &str = "demo-";
+
+/// The mechanisms that are pairs of queues: the kernel's and ours.
+pub const QUEUES: [Through; 2] = [Through::MessageQueue, Through::SharedQueue];
 
 /// Every name that a run uses.
 #[derive(Debug, Clone)]
@@ -43,24 +49,27 @@ impl Names {
         format!("{PREFIX}{}", self.run)
     }
 
-    /// The queue from Process1 to Process2.
-    pub fn queue_there(&self) -> String {
-        format!("mq:/crossing-demo-{}-there", self.run)
+    /// The endpoints of the queues from Process1 to Process2 and back.
+    pub fn queues(&self, through: Through) -> [String; 2] {
+        ["there", "back"].map(|way| match through {
+            Through::MessageQueue => format!("mq:/crossing-demo-{}-{way}", self.run),
+            // No name that begins as those of the segments do.
+            _ => format!("shm:demo.{}.{way}", self.run),
+        })
     }
 
-    /// The queue back.
-    pub fn queue_back(&self) -> String {
-        format!("mq:/crossing-demo-{}-back", self.run)
+    /// The local socket.
+    pub fn socket(&self) -> Result<Endpoint, Error> {
+        Endpoint::local(&format!("{PREFIX}{}", self.run))
     }
 
-    /// The file of the socket.
-    pub fn socket_path(&self) -> PathBuf {
-        std::env::temp_dir().join(format!("crossing-demo-{}.sock", self.run))
-    }
-
-    /// The socket.
-    pub fn socket(&self) -> String {
-        format!("unix:{}", self.socket_path().display())
+    /// Removes what may be left of the socket when its listener was killed. What is not there was never made, or
+    /// removed.
+    pub fn remove_socket(&self) {
+        if let Ok(Endpoint::Unix(LocalName::Path(path))) = self.socket() {
+            let _ = std::fs::remove_file(&path);
+            let _ = std::fs::remove_file(path.with_extension("sock.lock"));
+        }
     }
 }
 
@@ -75,9 +84,10 @@ pub fn reclaim_leftovers() -> Vec<String> {
             continue;
         }
         // What is not there was never made by that run, or removed by it.
-        let _ = Queue::unlink(&names.queue_there());
-        let _ = Queue::unlink(&names.queue_back());
-        let _ = std::fs::remove_file(names.socket_path());
+        for queue in QUEUES.iter().flat_map(|&through| names.queues(through)) {
+            let _ = Queue::unlink(&queue);
+        }
+        names.remove_socket();
         if registry::remove(&names.segment()).is_ok() {
             lines.push(format!("reclaimed what run {run} left when it was killed"));
         }
@@ -94,22 +104,41 @@ pub fn leftovers(names: &Names) -> Vec<Check> {
         Err(error) => (false, error.to_string()),
     };
     let check = |name: &str, (ok, seen): (bool, String)| Check::new(name, ok, seen);
-    let socket = names.socket_path().symlink_metadata().is_err();
-    vec![
-        check("no segment is left", gone(registry::inspect(&names.segment()).map(drop))),
-        check(
-            "no message queue to Process2 is left",
-            gone(Queue::options().open(&names.queue_there()).map(drop)),
-        ),
-        check(
-            "no message queue to Process1 is left",
-            gone(Queue::options().open(&names.queue_back()).map(drop)),
-        ),
-        check(
-            "no socket file is left",
-            (socket, if socket { "gone" } else { "it is still there" }.to_owned()),
-        ),
-    ]
+    let mut checks = vec![check("no segment is left", gone(registry::inspect(&names.segment()).map(drop)))];
+    for through in QUEUES {
+        for (queue, to) in names.queues(through).iter().zip(["Process2", "Process1"]) {
+            let name = format!("no {through} to {to} is left");
+            checks.push(check(&name, gone(Queue::options().open(queue).map(drop))));
+        }
+    }
+    checks.push(check("no local socket is left", socket_gone(names)));
+    checks
+}
+
+fn socket_gone(names: &Names) -> (bool, String) {
+    let still = (false, "it is still there".to_owned());
+    match names.socket() {
+        Ok(Endpoint::Unix(LocalName::Path(path))) => {
+            let there = |path: &Path| path.symlink_metadata().is_ok();
+            if there(&path) || there(&path.with_extension("sock.lock")) {
+                still
+            } else {
+                (true, "gone".into())
+            }
+        }
+        // It has no file: it is there as long as it can be connected to.
+        Ok(endpoint) => {
+            let limit = Instant::now() + Duration::from_secs(1);
+            match RawStream::connect_deadline(&endpoint, Some(limit)) {
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                    (true, "gone".to_owned())
+                }
+                Err(error) => (false, error.to_string()),
+                Ok(_) => still,
+            }
+        }
+        Err(error) => (false, error.to_string()),
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The parent of the demo: starts the processes, tells them what to do next, collects what they report.
 
-use super::event::{Event, Process, What};
+use super::event::{Event, Process, Through, What};
 use super::report::Report;
 use crossing::process::monotonic_nanos;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ pub const WATCHDOG: Duration = Duration::from_secs(30);
 /// The children and everything they have said.
 pub struct Orchestrator {
     run: String,
-    without_queue: bool,
+    queues: Vec<Through>,
     deadline: Instant,
     children: HashMap<Process, (Child, Option<ChildStdin>)>,
     said: Receiver<(Process, Option<String>)>,
@@ -28,11 +28,11 @@ pub struct Orchestrator {
 
 impl Orchestrator {
     /// Starts nothing yet; `run` names the run.
-    pub fn new(run: &str, without_queue: bool, report: Report) -> Self {
+    pub fn new(run: &str, queues: Vec<Through>, report: Report) -> Self {
         let (say, said) = channel();
         Self {
             run: run.to_owned(),
-            without_queue,
+            queues,
             deadline: Instant::now() + WATCHDOG,
             children: HashMap::new(),
             said,
@@ -48,8 +48,15 @@ impl Orchestrator {
             std::env::current_exe().map_err(|cause| format!("cannot find this program: {cause}"))?;
         let mut command = Command::new(program);
         command.arg("demo-role").arg(process.to_string().to_lowercase()).arg("--run").arg(&self.run);
-        if self.without_queue {
-            command.arg("--no-queue");
+        for through in &self.queues {
+            command.arg("--queue").arg(through.to_string());
+        }
+        for event in &self.events {
+            if let What::Listening { through: through @ (Through::TcpFramed | Through::TcpRaw), endpoint } =
+                &event.what
+            {
+                command.arg("--connect").arg(format!("{through}={endpoint}"));
+            }
         }
         let mut child = command
             .stdin(Stdio::piped())
@@ -144,12 +151,17 @@ impl Orchestrator {
         self.events.iter().any(|event| event.process == process && event.what == What::Closed)
     }
 
+    /// Whether a process said that something went wrong.
+    pub fn has_failed(&self, process: Process) -> bool {
+        self.events.iter().any(|e| e.process == process && matches!(e.what, What::Failed { .. }))
+    }
+
     fn record(&mut self, event: Event) {
         self.report.event(&event);
         self.events.push(event);
     }
 
-    /// Kills a process with SIGKILL and waits until the kernel reports it gone.
+    /// Kills a process the hard way and waits until the kernel reports it gone.
     pub fn kill(&mut self, process: Process) -> Result<ExitStatus, String> {
         let (child, _input) =
             self.children.get_mut(&process).ok_or_else(|| format!("{process} is not running"))?;

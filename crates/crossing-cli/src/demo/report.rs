@@ -2,6 +2,7 @@
 
 use super::event::{Event, Message, Process, What};
 use crate::units::show_nanos;
+use crossing::process::kill_name;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::io::{self, Write};
 
@@ -67,6 +68,8 @@ impl Report {
         let after_kill = show_nanos(event.at_ns.saturating_sub(self.killed_at));
         let text = match &event.what {
             What::Ready => "ready".to_owned(),
+            What::Listening { through, endpoint } => format!("listens, {through}: {endpoint}"),
+            What::Connected { through, peer, .. } => format!("is connected, {through}: {peer}"),
             What::Sent(message) => format!("--> {:<12}  {message}", message.through.to_string()),
             What::Received { message, latency_ns } => {
                 let took = show_nanos(*latency_ns);
@@ -81,8 +84,8 @@ impl Report {
                 format!("holds the mutex and a loan ({free} chunks of the pool left free)")
             }
             What::Waiting => "waits for the mutex".to_owned(),
-            What::Killed { victim } => format!("sends SIGKILL to pid {victim}"),
-            What::Dead { after_ns } => format!("sees it dead, {} after the signal", show_nanos(*after_ns)),
+            What::Killed { victim } => format!("kills pid {victim} with {}", kill_name()),
+            What::Dead { after_ns } => format!("sees it dead, {} after the kill", show_nanos(*after_ns)),
             What::Recovered => format!("has the mutex: Recovered, {after_kill} after the kill"),
             What::Reclaimed { before, after } => {
                 format!("reclaims the dead process's loan: {before} free chunks become {after}")

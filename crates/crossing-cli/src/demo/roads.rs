@@ -1,19 +1,16 @@
-//! The three mechanisms, each as a road that carries one message at a time each way, and what the kill is about: a
+//! The mechanisms, each as a road that carries one message at a time each way, and what the kill is about: a
 //! mutex and a pool in the same segment.
 
 use super::event::{Process, Through};
-use super::names::Names;
+use super::names::{Names, QUEUES};
 use super::role::{PATIENCE, Road};
+use super::sockets::{MAX_LEN, SocketRoad};
 use crossing::Error;
-use crossing::net::{Listener, Stream};
 use crossing::queue::{Queue, Receiver, Sender};
 use crossing::shm::{Pool, Segment};
 use crossing::sync::{Acquired, Mutex, MutexCell, Semaphore, SemaphoreCell};
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Longest message through the segment and the socket.
-const MAX_LEN: usize = 16 << 10;
 
 /// Longest message through the queues, which a default machine allows.
 const QUEUE_MAX_LEN: u64 = 1024;
@@ -94,8 +91,7 @@ impl Lane {
 
 /// What the parent makes before any child starts; dropping it removes everything.
 pub struct Stage {
-    _queues: Option<(Queue, Queue)>,
-    queue_problem: Option<Error>,
+    queues: Vec<(Through, Result<[Queue; 2], Error>)>,
     // Dropped last: it is the record by which the next run finds the queues.
     _segment: Arc<Segment>,
 }
@@ -115,17 +111,17 @@ impl Stage {
                 .unlink_on_drop(true)
                 .create(endpoint)
         };
-        let queues = create(&names.queue_there()).and_then(|there| Ok((there, create(&names.queue_back())?)));
-        let (queues, queue_problem) = match queues {
-            Ok(queues) => (Some(queues), None),
-            Err(error) => (None, Some(error)),
+        let pair = |through| {
+            let [there, back] = names.queues(through);
+            Ok([create(&there)?, create(&back)?])
         };
-        Ok(Self { _queues: queues, queue_problem, _segment: segment })
+        let queues = QUEUES.into_iter().map(|through| (through, pair(through))).collect();
+        Ok(Self { queues, _segment: segment })
     }
 
-    /// Why there are no queues.
-    pub fn queue_problem(&self) -> Option<&Error> {
-        self.queue_problem.as_ref()
+    /// The mechanisms whose queues were made, and what was wrong with the others.
+    pub fn queues(&self) -> impl Iterator<Item = (Through, Option<&Error>)> {
+        self.queues.iter().map(|(through, queues)| (*through, queues.as_ref().err()))
     }
 }
 
@@ -175,28 +171,61 @@ impl Shared {
     }
 }
 
+/// What the parent tells a process about the roads.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// The mechanisms whose queues were made.
+    pub queues: Vec<Through>,
+    /// Where the other process listens.
+    pub connect: Vec<(Through, String)>,
+}
+
 /// Every road of one process.
 pub struct Roads {
     shared: Shared,
     roads: Vec<Box<dyn Road>>,
+    listening: Vec<(Through, String)>,
 }
 
 impl Roads {
-    /// Opens the segment, the socket and the queues as `process` needs them.
-    pub fn open(process: Process, names: &Names, with_queue: bool) -> Result<Self, String> {
+    /// Opens the segment, the sockets and the queues as `process` needs them: Process2 listens, Process1 connects.
+    pub fn open(process: Process, names: &Names, given: &Given) -> Result<Self, String> {
         let segment = Arc::new(Segment::options().open(&names.segment()).map_err(text)?);
         let there = Lane::attach(&segment, Layout::LANE_THERE).map_err(text)?;
         let back = Lane::attach(&segment, Layout::LANE_BACK).map_err(text)?;
         let first = process == Process::Process1;
         let (out, input) = if first { (there, back) } else { (back, there) };
-        let socket = if first { SocketRoad::connect(names)? } else { SocketRoad::listen(names)? };
-        let mut roads: Vec<Box<dyn Road>> = vec![Box::new(SegmentRoad { out, input }), Box::new(socket)];
-        if with_queue {
-            let (there, back) = (names.queue_there(), names.queue_back());
-            let (out, input) = if first { (there, back) } else { (back, there) };
-            roads.push(Box::new(QueueRoad::open(&out, &input).map_err(text)?));
+        let mut roads: Vec<Box<dyn Road>> = vec![Box::new(SegmentRoad { out, input })];
+        let mut listening = Vec::new();
+        for through in [Through::Socket, Through::TcpFramed, Through::TcpRaw] {
+            let road = if through == Through::Socket {
+                let endpoint = names.socket().map_err(text)?;
+                if first {
+                    SocketRoad::connect(through, &endpoint)?
+                } else {
+                    SocketRoad::listen(through, &endpoint)?
+                }
+            } else if first {
+                let endpoint = given.connect.iter().find(|(other, _)| *other == through);
+                let (_, endpoint) = endpoint.ok_or_else(|| format!("was not told where {through} is"))?;
+                SocketRoad::connect(through, endpoint)?
+            } else {
+                SocketRoad::listen(through, "tcp:127.0.0.1:0")?
+            };
+            listening.extend(road.endpoint().map(|endpoint| (through, endpoint.to_string())));
+            roads.push(Box::new(road));
         }
-        Ok(Self { shared: Shared::of(&segment).map_err(text)?, roads })
+        for &through in &given.queues {
+            let [there, back] = names.queues(through);
+            let (out, input) = if first { (there, back) } else { (back, there) };
+            roads.push(Box::new(QueueRoad::open(through, &out, &input).map_err(text)?));
+        }
+        Ok(Self { shared: Shared::of(&segment).map_err(text)?, roads, listening })
+    }
+
+    /// Where this process listens for the other.
+    pub fn listening(&self) -> &[(Through, String)] {
+        &self.listening
     }
 
     /// The road by the name of its mechanism.
@@ -234,66 +263,23 @@ impl Road for SegmentRoad {
     }
 }
 
-/// A connection; the listening side accepts it when it is first used.
-struct SocketRoad {
-    listener: Option<Listener>,
-    stream: Option<Stream>,
-}
-
-impl SocketRoad {
-    fn connect(names: &Names) -> Result<Self, String> {
-        let stream = Stream::options().connect_timeout(PATIENCE).connect(&names.socket()).map_err(text)?;
-        Ok(Self { listener: None, stream: Some(stream) })
-    }
-
-    fn listen(names: &Names) -> Result<Self, String> {
-        let listener = Listener::options().bind(&names.socket()).map_err(text)?;
-        Ok(Self { listener: Some(listener), stream: None })
-    }
-
-    fn stream(&mut self) -> Result<&mut Stream, String> {
-        if let (None, Some(listener)) = (&self.stream, &self.listener) {
-            let (stream, _peer) = listener.accept_timeout(PATIENCE).map_err(text)?;
-            self.stream = Some(stream);
-        }
-        self.stream.as_mut().ok_or_else(|| "there is no connection".to_owned())
-    }
-}
-
-impl Road for SocketRoad {
-    fn through(&self) -> Through {
-        Through::Socket
-    }
-
-    fn send(&mut self, bytes: &[u8]) -> Result<(), String> {
-        self.stream()?.send_timeout(bytes, PATIENCE).map_err(text)
-    }
-
-    fn recv(&mut self) -> Result<Vec<u8>, String> {
-        self.stream()?.recv_timeout(PATIENCE).map(|frame| frame.to_vec()).map_err(text)
-    }
-
-    fn max_len(&self) -> usize {
-        MAX_LEN
-    }
-}
-
 struct QueueRoad {
+    through: Through,
     out: Sender,
     input: Receiver,
 }
 
 impl QueueRoad {
-    fn open(out: &str, input: &str) -> Result<Self, Error> {
+    fn open(through: Through, out: &str, input: &str) -> Result<Self, Error> {
         let out = Queue::options().open(out)?.sender()?;
         let input = Queue::options().open(input)?.receiver()?;
-        Ok(Self { out, input })
+        Ok(Self { through, out, input })
     }
 }
 
 impl Road for QueueRoad {
     fn through(&self) -> Through {
-        Through::MessageQueue
+        self.through
     }
 
     fn send(&mut self, bytes: &[u8]) -> Result<(), String> {

@@ -3,7 +3,8 @@
 use super::event::{Event, Kind, Message, Process, Through, What};
 use super::names::Names;
 use super::payload;
-use super::roads::{Roads, Shared};
+use super::roads::{Given, Roads, Shared};
+use crossing::net::Peer;
 use crossing::process::monotonic_nanos;
 use std::io::{BufRead, Write};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -16,6 +17,10 @@ pub const PATIENCE: Duration = Duration::from_secs(10);
 pub trait Road {
     /// Which mechanism it is.
     fn through(&self) -> Through;
+    /// Waits for the connection, if it is one, and tells who is at its other end; nothing when asked again.
+    fn introduce(&mut self) -> Result<Option<Peer>, String> {
+        Ok(None)
+    }
     /// Hands one message over.
     fn send(&mut self, bytes: &[u8]) -> Result<(), String>;
     /// Takes one message.
@@ -50,11 +55,11 @@ fn orders() -> Receiver<String> {
 }
 
 /// Plays `process` in the run that `names` names, to its end.
-pub fn play(process: Process, names: &Names, with_queue: bool) -> Result<(), ()> {
+pub fn play(process: Process, names: &Names, given: &Given) -> Result<(), ()> {
     let orders = orders();
     let result = match process {
         Process::Process3 => hold(names),
-        _ => exchange_as(process, names, with_queue, &orders),
+        _ => exchange_as(process, names, given, &orders),
     };
     result.map_err(|text| emit(process, monotonic_nanos(), What::Failed { text }))
 }
@@ -72,10 +77,13 @@ fn hold(names: &Names) -> Result<(), String> {
 fn exchange_as(
     process: Process,
     names: &Names,
-    with_queue: bool,
+    given: &Given,
     orders: &Receiver<String>,
 ) -> Result<(), String> {
-    let mut roads = Roads::open(process, names, with_queue)?;
+    let mut roads = Roads::open(process, names, given)?;
+    for (through, endpoint) in roads.listening() {
+        emit(process, monotonic_nanos(), What::Listening { through: *through, endpoint: endpoint.clone() });
+    }
     emit(process, monotonic_nanos(), What::Ready);
     loop {
         let order = match orders.recv_timeout(PATIENCE * 3) {
@@ -89,6 +97,9 @@ fn exchange_as(
             ["exchange", through, first, last] => {
                 let road = roads.road(through).ok_or_else(|| format!("has no road through {through}"))?;
                 let (first, last) = (number(first)?, number(last)?);
+                if let Some(peer) = road.introduce()? {
+                    emit(process, monotonic_nanos(), connected(road.through(), &peer));
+                }
                 for seq in first..=last {
                     if process == Process::Process1 { ask(road, seq)? } else { answer(road, seq)? }
                 }
@@ -106,6 +117,14 @@ fn exchange_as(
             _ => return Err(format!("does not know the order \"{order}\"")),
         }
     }
+}
+
+fn connected(through: Through, peer: &Peer) -> What {
+    let peer_pid = match peer {
+        Peer::Local(credentials) => credentials.process_id(),
+        _ => None,
+    };
+    What::Connected { through, peer: peer.to_string(), peer_pid }
 }
 
 fn number(word: &str) -> Result<u32, String> {

@@ -11,6 +11,12 @@ pub(crate) fn user_number() -> u32 {
     0
 }
 
+pub(crate) const KILL_NAME: &str = "a kill";
+
+pub(crate) fn looks_killed(status: std::process::ExitStatus) -> bool {
+    !status.success()
+}
+
 pub(crate) fn kill_self() -> ! {
     std::process::abort()
 }

@@ -12,6 +12,12 @@ pub(crate) fn user_number() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+pub(crate) const KILL_NAME: &str = "SIGKILL";
+
+pub(crate) fn looks_killed(status: std::process::ExitStatus) -> bool {
+    std::os::unix::process::ExitStatusExt::signal(&status) == Some(Signal::KILL.as_raw())
+}
+
 pub(crate) fn kill_self() -> ! {
     let _ = kill_process(getpid(), Signal::KILL);
     loop {

@@ -31,6 +31,13 @@ pub(crate) fn user_number() -> u32 {
     sid.rsplit('-').next().and_then(|last| last.parse().ok()).unwrap_or(0)
 }
 
+pub(crate) const KILL_NAME: &str = "TerminateProcess";
+
+/// The exit code that `std` gives to TerminateProcess.
+pub(crate) fn looks_killed(status: std::process::ExitStatus) -> bool {
+    status.code() == Some(1)
+}
+
 pub(crate) fn kill_self() -> ! {
     loop {
         // SAFETY: no arguments; the pseudo handle needs no closing.
