@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{crossing, ok};
+use common::{KILL, POSIX, crossing, ok};
 use crossing_testkit::RuntimeDirGuard;
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,19 @@ fn the_demo_shows_everything_and_leaves_nothing() {
     let output = ok(&dir, &["demo"]);
     let text = output.text();
     for part in
-        ["Process1", "SharedMemory", "MessageQueue", "SIGKILL", "Recovered", "reclaims", "▶", "◀", "Checked:"]
+        ["Process1", "SharedMemory", "MessageQueue", KILL, "Recovered", "reclaims", "▶", "◀", "Checked:"]
     {
         assert!(text.contains(part), "{part} in\n{text}");
     }
+    let roads = ["SharedMemory arrived intact: 8 of 8", "Socket arrived intact: 6 of 6"];
+    let more = ["TcpFramed arrived intact: 6 of 6", "TcpRaw arrived intact: 6 of 6"];
+    for road in roads.into_iter().chain(more).chain(["SharedQueue arrived intact: 6 of 6"]) {
+        assert!(text.contains(road), "{road} in\n{text}");
+    }
+    assert_eq!(text.contains("MessageQueue arrived intact: 6 of 6"), POSIX, "{text}");
+    assert_eq!(text.contains("MessageQueue is left out"), !POSIX, "{text}");
+    let peer = if cfg!(unix) { " (uid " } else { " (user S-1-" };
+    assert!(text.contains(&"is connected, Socket: process ") && text.contains(peer), "{text}");
     assert!(!text.contains("FAILED"), "{text}");
     assert_eq!(output.stderr, "");
 }
@@ -29,8 +38,10 @@ fn the_same_as_mermaid() {
     assert_eq!(text.matches("Process1->>SharedMemory: ping").count(), 4, "{text}");
     assert_eq!(text.matches("SharedMemory->>Process1: pong").count(), 4, "{text}");
     assert_eq!(text.matches("Socket->>Process2: ping").count(), 3, "{text}");
+    assert!(text.matches("Tcp->>Process2: framed ping").count() == 3, "{text}");
+    assert!(text.matches("Process1->>Tcp: raw ping").count() == 3, "{text}");
     assert!(text.contains("Note over SharedMemory,Process2: Process2 gets the mutex as Recovered"), "{text}");
-    assert!(output.stderr.contains("sends SIGKILL"), "{}", output.stderr);
+    assert!(output.stderr.contains(&format!("with {KILL}")), "{}", output.stderr);
 }
 
 #[test]
@@ -40,7 +51,11 @@ fn the_same_as_data() {
     let data: serde_json::Value = serde_json::from_str(&text).expect("one JSON document");
     assert_eq!(data["ok"], true);
     let messages = data["messages"].as_array().expect("messages");
-    assert!(messages.len() >= 14, "{}", messages.len());
+    // Through the segment 8, and through each other road 6.
+    assert_eq!(messages.len(), if POSIX { 38 } else { 32 });
+    for through in ["SharedMemory", "Socket", "TcpFramed", "TcpRaw", "SharedQueue"] {
+        assert!(messages.iter().any(|message| message["through"] == through), "{through}");
+    }
     for message in messages {
         assert!(message["latency_ns"].as_u64().is_some_and(|ns| ns > 0), "{message}");
     }
@@ -57,8 +72,8 @@ fn what_a_killed_demo_left_is_reclaimed_by_the_next() {
     drop(killed);
     // Its children end when they see that it is gone; then nobody uses what it left.
     let deadline = Instant::now() + Duration::from_secs(10);
-    while !ok(&dir, &["ls", "--json"]).text().contains("\"state\":\"stale\"") {
-        assert!(Instant::now() < deadline, "the segment of a killed demo becomes stale");
+    while ok(&dir, &["ls", "--json"]).text().contains("\"state\":\"live\"") {
+        assert!(Instant::now() < deadline, "the segments of a killed demo become stale");
         std::thread::sleep(Duration::from_millis(10));
     }
     let text = ok(&dir, &["demo"]).text();

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{crossing, fails, ok};
+use common::{POSIX, crossing, fails, local_socket, ok};
 use crossing_testkit::{RuntimeDirGuard, unique_name, unique_port};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,46 +11,61 @@ use std::time::{Duration, Instant};
 const LIMIT: Duration = Duration::from_secs(15);
 
 #[test]
-fn a_kernel_queue_carries_exact_bytes_by_priority() {
+fn queues_carry_exact_bytes_by_priority() {
     let dir = RuntimeDirGuard::new();
-    let queue = format!("mq:/{}", unique_name("crossing-cli"));
-    fails(&dir, &["recv", &queue], 3, &["not found", "--create"]);
-    fails(&dir, &["send", &queue, "x"], 3, &["--create"]);
-    ok(&dir, &["queue", "create", &queue, "--capacity", "4", "--max-len", "64"]);
-    ok(&dir, &["send", &queue, "low"]);
-    ok(&dir, &["send", &queue, "high", "--priority", "9"]);
-    ok(&dir, &["send", &queue, ""]);
-    let stat = ok(&dir, &["queue", "stat", &queue, "--json"]).text();
+    let kernel = format!("mq:/{}", unique_name("crossing-cli"));
+    queue_round_trip(&dir, "shm:jobs");
+    if POSIX {
+        queue_round_trip(&dir, &kernel);
+    } else {
+        fails(&dir, &["queue", "create", &kernel], 1, &["not supported here"]);
+    }
+}
+
+fn queue_round_trip(dir: &RuntimeDirGuard, queue: &str) {
+    fails(dir, &["recv", queue], 3, &["not found", "--create"]);
+    fails(dir, &["send", queue, "x"], 3, &["--create"]);
+    ok(dir, &["queue", "create", queue, "--capacity", "4", "--max-len", "64"]);
+    ok(dir, &["send", queue, "low"]);
+    ok(dir, &["send", queue, "high", "--priority", "9"]);
+    ok(dir, &["send", queue, ""]);
+    let stat = ok(dir, &["queue", "stat", queue, "--json"]).text();
     for part in ["\"capacity\":4", "\"max_len\":64", "\"len\":3"] {
         assert!(stat.contains(part), "{part} in {stat}");
     }
-    assert_eq!(ok(&dir, &["recv", &queue, "--count", "1"]).stdout, b"high\n");
-    assert_eq!(ok(&dir, &["recv", &queue, "-0"]).stdout, b"low");
-    let json = ok(&dir, &["recv", &queue, "--json"]).text();
+    assert_eq!(ok(dir, &["recv", queue, "--count", "1"]).stdout, b"high\n");
+    assert_eq!(ok(dir, &["recv", queue, "-0"]).stdout, b"low");
+    let json = ok(dir, &["recv", queue, "--json"]).text();
     assert!(json.contains("\"len\":0") && json.contains("\"priority\":0"), "{json}");
-    fails(&dir, &["recv", &queue, "--timeout", "50ms"], 4, &[]);
+    fails(dir, &["recv", queue, "--timeout", "50ms"], 4, &[]);
     let long = "x".repeat(65);
-    fails(&dir, &["send", &queue, &long], 1, &["65", "64"]);
-    ok(&dir, &["send", &queue, "full", "--count", "4"]);
-    fails(&dir, &["send", &queue, "full", "--timeout", "50ms"], 4, &[]);
-    assert_eq!(ok(&dir, &["recv", &queue, "--count", "4", "--unlink"]).stdout, b"full\nfull\nfull\nfull\n");
-    fails(&dir, &["queue", "stat", &queue], 3, &[]);
-    fails(&dir, &["queue", "rm", &queue], 3, &[]);
+    fails(dir, &["send", queue, &long], 1, &["65", "64"]);
+    ok(dir, &["send", queue, "full", "--count", "4"]);
+    fails(dir, &["send", queue, "full", "--timeout", "50ms"], 4, &[]);
+    assert_eq!(ok(dir, &["recv", queue, "--count", "4", "--unlink"]).stdout, b"full\nfull\nfull\nfull\n");
+    fails(dir, &["queue", "stat", queue], 3, &[]);
+    fails(dir, &["queue", "rm", queue], 3, &[]);
 }
 
 #[test]
 fn a_receiver_that_waits_is_woken() {
     let dir = RuntimeDirGuard::new();
-    let queue = format!("mq:/{}", unique_name("crossing-cli"));
+    wake_a_receiver(&dir, "shm:wake");
+    if POSIX {
+        wake_a_receiver(&dir, &format!("mq:/{}", unique_name("crossing-cli")));
+    }
+}
+
+fn wake_a_receiver(dir: &RuntimeDirGuard, queue: &str) {
     let receiver =
-        crossing(&dir, &["recv", &queue, "--create", "--count", "2", "--unlink", "-t", "10s"]).spawn();
+        crossing(dir, &["recv", queue, "--create", "--count", "2", "--unlink", "-t", "10s"]).spawn();
     let deadline = Instant::now() + LIMIT;
-    while !common::run(&dir, &["queue", "stat", &queue]).status.success() {
+    while !common::run(dir, &["queue", "stat", queue]).status.success() {
         assert!(Instant::now() < deadline, "the receiver creates the queue");
         std::thread::sleep(Duration::from_millis(10));
     }
-    ok(&dir, &["send", &queue, "a"]);
-    ok(&dir, &["send", &queue, "b"]);
+    ok(dir, &["send", queue, "a"]);
+    ok(dir, &["send", queue, "b"]);
     assert_eq!(receiver.wait(LIMIT).success().stdout, b"a\nb\n");
 }
 
@@ -59,12 +74,14 @@ fn framed(dir: &RuntimeDirGuard, endpoint: &str) {
     let server =
         crossing(dir, &["recv", endpoint, "--listen", "--reply", "thanks", "--count", "2", "-t", "10s"])
             .spawn();
+    // More than a command line can hold on some systems.
     let large = "m".repeat(100_000);
-    let sent = ok(dir, &["send", endpoint, &large, "--await-reply", "--timeout", "10s"]);
-    assert_eq!(sent.stdout, b"thanks\n");
+    let mut sender = crossing(dir, &["send", endpoint, "-", "--await-reply", "--timeout", "10s"]).spawn();
+    sender.tell(&large);
+    assert_eq!(sender.wait(LIMIT).success().stdout, b"thanks\n");
     let sent = ok(dir, &["send", endpoint, "second", "--await-reply", "--timeout", "10s"]);
     assert_eq!(sent.stdout, b"thanks\n");
-    assert_eq!(server.wait(LIMIT).success().text(), format!("{large}\nsecond\n"));
+    assert_eq!(server.wait(LIMIT).success().text(), format!("{large}\n\nsecond\n"));
 }
 
 #[test]
@@ -74,11 +91,12 @@ fn frames_over_tcp() {
 }
 
 #[test]
-fn frames_over_a_unix_socket_that_is_removed_afterwards() {
+fn frames_over_a_local_socket_that_is_gone_afterwards() {
     let dir = RuntimeDirGuard::new();
-    let path = std::env::temp_dir().join(unique_name("crossing-cli.sock"));
-    framed(&dir, &format!("unix:{}", path.display()));
-    assert!(!path.exists(), "the socket file is gone");
+    let (endpoint, path) = local_socket();
+    framed(&dir, &endpoint);
+    assert!(path.is_none_or(|path| !path.exists()), "the socket file is gone");
+    fails(&dir, &["send", &endpoint, "x"], 3, &["not found"]);
 }
 
 #[test]
@@ -150,7 +168,13 @@ fn errors_say_what_to_do() {
     let dir = RuntimeDirGuard::new();
     let port = unique_port();
     fails(&dir, &["send", &format!("tcp:127.0.0.1:{port}"), "x"], 3, &["connection refused"]);
-    fails(&dir, &["send", "unix:/no/such/socket", "x"], 3, &["/no/such/socket"]);
+    if cfg!(unix) {
+        fails(&dir, &["send", "unix:/no/such/socket", "x"], 3, &["/no/such/socket"]);
+        fails(&dir, &["send", "pipe:no-such", "x"], 1, &["not supported here", "unix:"]);
+    } else {
+        fails(&dir, &["send", "pipe:no-such", "x"], 3, &["no-such"]);
+        fails(&dir, &["send", "unix:/no/such/socket", "x"], 1, &["not supported here", "pipe:"]);
+    }
     let taken = TcpListener::bind("127.0.0.1:0").expect("bind");
     let endpoint = format!("tcp:127.0.0.1:{}", taken.local_addr().expect("address").port());
     fails(&dir, &["recv", &endpoint, "--listen"], 1, &["address in use"]);

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{crossing, fails, ok, run};
+use common::{POSIX, crossing, fails, ok, run, shell};
 use crossing_testkit::{RuntimeDirGuard, unique_name};
 use std::time::Duration;
 
@@ -11,24 +11,28 @@ const LIMIT: Duration = Duration::from_secs(15);
 #[test]
 fn a_mutex_is_held_while_its_command_runs_and_passes_on_its_code() {
     let dir = RuntimeDirGuard::new();
-    let mut holder =
-        crossing(&dir, &["sync", "mutex", "m", "--", "sh", "-c", "echo held; read line; exit 7"]).spawn();
+    let hold = shell("echo held; read line; exit 7", "echo held&set /p line=&exit 7");
+    let mut holder = crossing(&dir, &["sync", "mutex", "m", "--"]).args(hold).spawn();
     holder.expect("held");
-    fails(&dir, &["sync", "mutex", "m", "--timeout", "50ms", "--", "true"], 4, &[]);
+    let nothing = shell("true", "exit 0");
+    let within = |limit| [&["sync", "mutex", "m", "--timeout", limit, "--"][..], &nothing].concat();
+    fails(&dir, &within("50ms"), 4, &[]);
     holder.tell("go");
     assert_eq!(holder.wait(LIMIT).status.code(), Some(7));
-    ok(&dir, &["sync", "mutex", "m", "--timeout", "5s", "--", "true"]);
+    ok(&dir, &within("5s"));
     ok(&dir, &["rm", "mutex.m"]);
 }
 
 #[test]
 fn the_mutex_of_a_killed_holder_is_passed_on() {
     let dir = RuntimeDirGuard::new();
-    let mut holder =
-        crossing(&dir, &["sync", "mutex", "m", "--", "sh", "-c", "echo held; read line"]).spawn();
+    let hold = shell("echo held; read line", "echo held&set /p line=");
+    let mut holder = crossing(&dir, &["sync", "mutex", "m", "--"]).args(hold).spawn();
     holder.expect("held");
     holder.kill();
-    let next = run(&dir, &["sync", "mutex", "m", "--timeout", "5s", "--", "true"]).success();
+    let next =
+        run(&dir, &[&["sync", "mutex", "m", "--timeout", "5s", "--"][..], &shell("true", "exit 0")].concat());
+    let next = next.success();
     assert!(next.stderr.contains("died holding"), "{}", next.stderr);
     ok(&dir, &["rm", "mutex.m"]);
 }
@@ -54,8 +58,15 @@ fn semaphore(dir: &RuntimeDirGuard, name: &str) {
 fn semaphores_of_every_kind() {
     let dir = RuntimeDirGuard::new();
     semaphore(&dir, "slots");
-    semaphore(&dir, &format!("posix:/{}", unique_name("crossing-cli")));
-    semaphore(&dir, &format!("sysv:0x{:x}", 0x4400_0000u32 | std::process::id()));
+    let posix = format!("posix:/{}", unique_name("crossing-cli"));
+    let system_v = format!("sysv:0x{:x}", 0x4400_0000u32 | std::process::id());
+    for name in [posix, system_v] {
+        if POSIX {
+            semaphore(&dir, &name);
+        } else {
+            fails(&dir, &["sync", "semaphore", "create", &name], 1, &["not supported here"]);
+        }
+    }
 }
 
 #[test]

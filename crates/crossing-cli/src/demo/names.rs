@@ -83,16 +83,25 @@ pub fn reclaim_leftovers() -> Vec<String> {
         if !entry.stale {
             continue;
         }
-        // What is not there was never made by that run, or removed by it.
-        for queue in QUEUES.iter().flat_map(|&through| names.queues(through)) {
-            let _ = Queue::unlink(&queue);
-        }
-        names.remove_socket();
-        if registry::remove(&names.segment()).is_ok() {
-            lines.push(format!("reclaimed what run {run} left when it was killed"));
+        // The segment goes last: what cannot be removed now is found by it again.
+        match reclaim(&names) {
+            Ok(()) => lines.push(format!("reclaimed what run {run} left when it was killed")),
+            Err(error) => lines.push(format!("left for later what run {run} left: {error}")),
         }
     }
     lines
+}
+
+fn reclaim(names: &Names) -> Result<(), Error> {
+    for queue in QUEUES.iter().flat_map(|&through| names.queues(through)) {
+        match Queue::unlink(&queue) {
+            // It was never made by that run, or removed by it.
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Unsupported) => {}
+            other => other?,
+        }
+    }
+    names.remove_socket();
+    registry::remove(&names.segment())
 }
 
 /// Nothing may be left of this run.

@@ -140,7 +140,8 @@ fn check(name: &str, options: &QueueOptions, queue: &SlotQueue) -> Result<()> {
 
 pub(super) fn unlink(name: &str) -> Result<()> {
     match registry::inspect(name) {
-        Ok(entry) if entry.schema != SCHEMA && entry.problem.is_none() => {
+        // Of what the dead left there may be no more than the name (Windows).
+        Ok(entry) if entry.schema != SCHEMA && entry.problem.is_none() && !entry.stale => {
             Err(Error::new(ErrorKind::Incompatible, "remove queue", format!("shm:{name}"))
                 .detail("the name is that of a segment that holds no queue")
                 .fix(format!("`crossing rm {name}` removes segments")))
