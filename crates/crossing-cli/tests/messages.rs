@@ -96,7 +96,7 @@ fn frames_over_a_local_socket_that_is_gone_afterwards() {
     let (endpoint, path) = local_socket();
     framed(&dir, &endpoint);
     assert!(path.is_none_or(|path| !path.exists()), "the socket file is gone");
-    fails(&dir, &["send", &endpoint, "x"], 3, &["not found"]);
+    fails(&dir, &["send", &endpoint, "x"], 3, &["cannot connect to"]);
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn a_mutex_is_held_while_its_command_runs_and_passes_on_its_code() {
     let dir = RuntimeDirGuard::new();
     let hold = shell("echo held; read line; exit 7", "echo held&set /p line=&exit 7");
     let mut holder = crossing(&dir, &["sync", "mutex", "m", "--"]).args(hold).spawn();
-    holder.expect("held");
+    assert_eq!(holder.expect_line(LIMIT).trim_end(), "held");
     let nothing = shell("true", "exit 0");
     let within = |limit| [&["sync", "mutex", "m", "--timeout", limit, "--"][..], &nothing].concat();
     fails(&dir, &within("50ms"), 4, &[]);
@@ -28,7 +28,7 @@ fn the_mutex_of_a_killed_holder_is_passed_on() {
     let dir = RuntimeDirGuard::new();
     let hold = shell("echo held; read line", "echo held&set /p line=");
     let mut holder = crossing(&dir, &["sync", "mutex", "m", "--"]).args(hold).spawn();
-    holder.expect("held");
+    assert_eq!(holder.expect_line(LIMIT).trim_end(), "held");
     holder.kill();
     let next =
         run(&dir, &[&["sync", "mutex", "m", "--timeout", "5s", "--"][..], &shell("true", "exit 0")].concat());

@@ -305,7 +305,12 @@ impl Stream {
             return Err(self.link.fault(ErrorKind::TimedOut, SEND).detail("the peer does not read"));
         }
         self.send_ended = true;
-        self.link.end_sending().map_err(|cause| self.link.error(cause, "end sending to"))
+        match self.link.end_sending() {
+            // The peer closed after all frames were passed on, the end among them, which it may have been waiting for.
+            // Unix sockets say nothing of it either.
+            Err(cause) if cause.kind() == io::ErrorKind::NotConnected => Ok(()),
+            other => other.map_err(|cause| self.link.error(cause, "end sending to")),
+        }
     }
 
     fn send_wait(&mut self, frame: &[u8], wait: Wait) -> Result<bool> {
