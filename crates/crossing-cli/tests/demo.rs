@@ -24,7 +24,7 @@ fn the_demo_shows_everything_and_leaves_nothing() {
     assert_eq!(text.contains("MessageQueue arrived intact: 6 of 6"), POSIX, "{text}");
     assert_eq!(text.contains("MessageQueue is left out"), !POSIX, "{text}");
     let peer = if cfg!(unix) { " (uid " } else { " (user S-1-" };
-    assert!(text.contains(&"is connected, Socket: process ") && text.contains(peer), "{text}");
+    assert!(text.contains("is connected, Socket: process ") && text.contains(peer), "{text}");
     assert!(!text.contains("FAILED"), "{text}");
     assert_eq!(output.stderr, "");
 }
