@@ -6,7 +6,7 @@
 //! | [`sync`] | mutexes, semaphores, events and more that live in shared memory and survive their owners |
 //! | [`net`] | endpoints, listeners and streams over TCP and Unix sockets, framed or raw |
 //! | [`queue`] | message queues: those of the kernel |
-//! | [`foreign`] | what programs that know nothing of Crossing use: System V and POSIX objects |
+//! | [`foreign`] | what programs that know nothing of Crossing use: System V and POSIX objects, kernel objects of Windows |
 //! | [`process`] | clocks and life of processes |
 //!
 //! ```
@@ -43,9 +43,14 @@ pub mod queue {
     pub use crossing_queue::*;
 }
 
-/// System V and POSIX objects, for exchanging data with programs that know nothing of Crossing.
+/// System V and POSIX objects, and the kernel objects of Windows, for exchanging data with programs that know nothing of
+/// Crossing.
+///
+/// # Platform-specific behavior
+/// [`kernel_object`](foreign::kernel_object) is Windows alone, the rest Unix alone; everywhere all of it compiles, and what
+/// the system has not is [`Unsupported`](ErrorKind::Unsupported).
 pub mod foreign {
-    pub use crossing_sys::{named_semaphore, sysv};
+    pub use crossing_sys::{kernel_object, named_semaphore, sysv};
 
     /// Removes the name of a POSIX shared memory object; processes that have it mapped keep their memory.
     ///
