@@ -2,6 +2,7 @@
 
 mod contended;
 mod pthread;
+mod queue;
 mod table;
 mod uncontended;
 
@@ -16,6 +17,18 @@ enum Bench {
         #[arg(long, default_value_t = 15)]
         rounds: usize,
     },
+    /// Queues: ours against POSIX message queues and Boost.Interprocess.
+    Queue {
+        /// Interleaved rounds of each measurement.
+        #[arg(long, default_value_t = 9)]
+        rounds: usize,
+        /// Only the rows whose description contains this.
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// One process of a queue's measurement (started by this program).
+    #[command(hide = true)]
+    QueueWorker(queue::Worker),
     /// One process of a contended round (started by this program).
     #[command(hide = true)]
     Worker {
@@ -31,6 +44,8 @@ enum Bench {
 fn main() {
     match Bench::parse() {
         Bench::Worker { kind, directory, milliseconds } => contended::work(&kind, &directory, milliseconds),
+        Bench::QueueWorker(worker) => queue::work(&worker),
+        Bench::Queue { rounds, only } => table::print(&queue::rows(rounds, only.as_deref())),
         Bench::Lock { rounds } => {
             let mut rows = uncontended::rows(rounds);
             rows.extend(contended::rows(rounds));

@@ -75,11 +75,14 @@ fn copied<E>(
     pool: &Arc<Pool>,
     receive: impl FnOnce(&mut [u8]) -> std::result::Result<Taken, E>,
 ) -> std::result::Result<Delivery, E> {
-    let mut buffer = pool.take();
-    match receive(&mut buffer) {
-        Ok(taken) => Ok(Delivery::copied(buffer, taken.len, taken.priority, taken.message_type, pool)),
+    let mut copied = pool.take();
+    match receive(&mut copied.buffer) {
+        Ok(Taken { len, priority, message_type }) => {
+            (copied.len, copied.priority, copied.message_type) = (len, priority, message_type);
+            Ok(Delivery::copied(copied))
+        }
         Err(error) => {
-            pool.give_back(buffer);
+            pool.give_back(copied);
             Err(error)
         }
     }

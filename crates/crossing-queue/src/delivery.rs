@@ -14,11 +14,23 @@ pub struct Priority(pub u32);
 /// The most buffers that are kept for reuse.
 const MAX_KEPT_BUFFERS: usize = 16;
 
+/// A message that the kernel copied into a buffer.
+#[derive(Debug)]
+pub(crate) struct Copied {
+    pub(crate) buffer: Vec<u8>,
+    pub(crate) len: usize,
+    pub(crate) priority: Priority,
+    pub(crate) message_type: Option<i64>,
+    pool: Arc<Pool>,
+}
+
 /// Buffers of the length of the queue's longest message.
 #[derive(Debug)]
 pub(crate) struct Pool {
     len: usize,
-    kept: Mutex<Vec<Vec<u8>>>,
+    // Boxed, so that a delivery is small and still allocates nothing.
+    #[allow(clippy::vec_box)]
+    kept: Mutex<Vec<Box<Copied>>>,
 }
 
 impl Pool {
@@ -27,15 +39,24 @@ impl Pool {
     }
 
     /// A buffer of exactly the pool's length; its bytes are of no meaning.
-    pub(crate) fn take(&self) -> Vec<u8> {
+    pub(crate) fn take(self: &Arc<Self>) -> Box<Copied> {
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        kept.unwrap_or_else(|| vec![0; self.len])
+        kept.unwrap_or_else(|| {
+            let buffer = vec![0; self.len];
+            Box::new(Copied {
+                buffer,
+                len: 0,
+                priority: Priority(0),
+                message_type: None,
+                pool: Arc::clone(self),
+            })
+        })
     }
 
-    pub(crate) fn give_back(&self, buffer: Vec<u8>) {
+    pub(crate) fn give_back(&self, copied: Box<Copied>) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if buffer.len() == self.len && kept.len() < MAX_KEPT_BUFFERS {
-            kept.push(buffer);
+        if copied.buffer.len() == self.len && kept.len() < MAX_KEPT_BUFFERS {
+            kept.push(copied);
         }
     }
 }
@@ -49,18 +70,13 @@ impl Pool {
 pub struct Delivery(Body);
 
 enum Body {
-    Copied {
-        buffer: Vec<u8>,
-        len: usize,
-        priority: Priority,
-        message_type: Option<i64>,
-        pool: Arc<Pool>,
-    },
-    /// `None` once it was done with.
-    Held {
-        held: Option<Held>,
-        acknowledge: bool,
-    },
+    /// `None` only while it is being dropped.
+    Copied(Option<Box<Copied>>),
+    /// To be acknowledged, or it goes back.
+    Held(Held),
+    /// Taken as done when it is dropped.
+    Lent(Held),
+    Done,
 }
 
 /// The message was not this receiver's any more: its lease was taken away by a process that breaks the rules.
@@ -76,45 +92,42 @@ impl fmt::Display for NotHeld {
 impl std::error::Error for NotHeld {}
 
 impl Delivery {
-    pub(crate) fn copied(
-        buffer: Vec<u8>,
-        len: usize,
-        priority: Priority,
-        message_type: Option<i64>,
-        pool: &Arc<Pool>,
-    ) -> Self {
-        let len = len.min(buffer.len());
-        Self(Body::Copied { buffer, len, priority, message_type, pool: Arc::clone(pool) })
+    pub(crate) fn copied(copied: Box<Copied>) -> Self {
+        Self(Body::Copied(Some(copied)))
     }
 
     #[inline]
     pub(crate) fn held(held: Held, acknowledge: bool) -> Self {
-        Self(Body::Held { held: Some(held), acknowledge })
+        Self(if acknowledge { Body::Held(held) } else { Body::Lent(held) })
     }
 
     fn as_held(&self) -> Option<&Held> {
         match &self.0 {
-            Body::Held { held, .. } => held.as_ref(),
-            Body::Copied { .. } => None,
+            Body::Held(held) | Body::Lent(held) => Some(held),
+            Body::Copied(_) | Body::Done => None,
+        }
+    }
+
+    fn as_copied(&self) -> Option<&Copied> {
+        match &self.0 {
+            Body::Copied(copied) => copied.as_deref(),
+            _ => None,
         }
     }
 
     /// The priority that the message was sent with; 32 for a dead letter of a `shm:` queue.
     #[must_use]
     pub fn priority(&self) -> Priority {
-        match &self.0 {
-            Body::Copied { priority, .. } => *priority,
-            Body::Held { held, .. } => Priority(held.as_ref().map_or(0, Held::priority)),
-        }
+        self.as_held()
+            .map(|held| Priority(held.priority()))
+            .or(self.as_copied().map(|copied| copied.priority))
+            .unwrap_or_default()
     }
 
     /// The `mtype` of a System V message; `None` on other endpoints.
     #[must_use]
     pub fn message_type(&self) -> Option<i64> {
-        match &self.0 {
-            Body::Copied { message_type, .. } => *message_type,
-            Body::Held { .. } => None,
-        }
+        self.as_copied()?.message_type
     }
 
     /// How often the message was delivered, this time included; 1 where the endpoint does not redeliver.
@@ -142,8 +155,8 @@ impl Delivery {
     #[inline]
     pub fn ack(mut self) -> Result<(), NotHeld> {
         match &mut self.0 {
-            Body::Held { held, .. } => held.take().is_none_or(Held::acknowledge).then_some(()).ok_or(NotHeld),
-            Body::Copied { .. } => Ok(()),
+            Body::Held(held) | Body::Lent(held) => held.finish().then_some(()).ok_or(NotHeld),
+            Body::Copied(_) | Body::Done => Ok(()),
         }
     }
 
@@ -160,11 +173,12 @@ impl Delivery {
     /// # Errors
     /// As [`nack`](Self::nack).
     pub fn nack_after(mut self, delay: Duration) -> Result<(), NotHeld> {
-        match &mut self.0 {
-            Body::Held { held, .. } => {
-                held.take().is_none_or(|held| held.give_back(delay)).then_some(()).ok_or(NotHeld)
+        match std::mem::replace(&mut self.0, Body::Done) {
+            Body::Held(held) | Body::Lent(held) => held.give_back(delay).then_some(()).ok_or(NotHeld),
+            copied => {
+                self.0 = copied;
+                Err(NotHeld)
             }
-            Body::Copied { .. } => Err(NotHeld),
         }
     }
 
@@ -172,16 +186,17 @@ impl Delivery {
     #[must_use]
     pub fn into_vec(mut self) -> Vec<u8> {
         match &mut self.0 {
-            Body::Copied { buffer, len, .. } => {
-                let mut bytes = std::mem::take(buffer);
-                bytes.truncate(*len);
+            Body::Copied(Some(copied)) => {
+                let mut bytes = std::mem::take(&mut copied.buffer);
+                bytes.truncate(copied.len);
                 bytes
             }
-            Body::Held { held, .. } => held.take().map_or_else(Vec::new, |held| {
+            Body::Held(held) | Body::Lent(held) => {
                 let bytes = held.to_vec();
-                held.acknowledge();
+                held.finish();
                 bytes
-            }),
+            }
+            Body::Copied(None) | Body::Done => Vec::new(),
         }
     }
 }
@@ -192,8 +207,9 @@ impl Deref for Delivery {
     #[inline]
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Body::Copied { buffer, len, .. } => &buffer[..*len],
-            Body::Held { held, .. } => held.as_deref().unwrap_or(&[]),
+            Body::Held(held) | Body::Lent(held) => held,
+            Body::Copied(Some(copied)) => copied.buffer.get(..copied.len).unwrap_or_default(),
+            Body::Copied(None) | Body::Done => &[],
         }
     }
 }
@@ -208,14 +224,17 @@ impl Drop for Delivery {
     #[inline]
     fn drop(&mut self) {
         match &mut self.0 {
-            Body::Copied { buffer, pool, .. } => pool.give_back(std::mem::take(buffer)),
-            // Left alone, what is held goes back.
-            Body::Held { held, acknowledge: false } => {
-                if let Some(held) = held.take() {
-                    held.acknowledge();
+            Body::Lent(held) => {
+                held.finish();
+            }
+            Body::Copied(copied) => {
+                if let Some(copied) = copied.take() {
+                    let pool = Arc::clone(&copied.pool);
+                    pool.give_back(copied);
                 }
             }
-            Body::Held { .. } => {}
+            // Left alone, what is held goes back.
+            Body::Held(_) | Body::Done => {}
         }
     }
 }

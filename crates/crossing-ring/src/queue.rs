@@ -23,6 +23,7 @@ mod memory;
 mod shared;
 
 pub use self::core::{Core, DEAD_LANE, Limits, Taken, Terms};
+pub use self::lanes::Memo;
 pub use self::words::{
     Cell, DEAD, INLINE, LANES, Lane, Ledger, Line, Line2, MAX_CAPACITY, Shared, Slot, State, Word, Words,
     map_words,

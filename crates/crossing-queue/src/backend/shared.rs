@@ -6,7 +6,7 @@ use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message;
 use crate::options::{How, QueueOptions};
 use crate::queue::{Capabilities, Glimpse, Stats};
-use crossing_ring::queue::{Message as Put, PutError, QueueHeader, SlotQueue, Wishes};
+use crossing_ring::queue::{Held, Message as Put, PutError, QueueHeader, SlotQueue, Wishes};
 use crossing_shm::{Segment, registry};
 use crossing_sync::Until;
 use crossing_sys::file::Handle;
@@ -60,17 +60,14 @@ impl Shared {
         Ok(Self { queue, segment: Arc::new(segment), acknowledge: options.acknowledge, dead: false })
     }
 
-    fn delivery(&self, held: crossing_ring::queue::Held) -> Delivery {
-        Delivery::held(held, self.acknowledge)
+    #[inline]
+    fn take(&self, until: Until) -> Option<Held> {
+        if self.dead { self.queue.take_dead(until) } else { self.queue.take(until) }
     }
 
-    #[inline]
-    fn take(&self, until: Until) -> Result<Option<Delivery>> {
-        let held = if self.dead { self.queue.take_dead(until) } else { self.queue.take(until) };
-        if held.is_none() && self.queue.is_forked() {
-            return Err(PutError::Forked.into());
-        }
-        Ok(held.map(|held| self.delivery(held)))
+    /// Why a child of a fork gets nothing.
+    fn forked(&self) -> Option<Error> {
+        self.queue.is_forked().then(|| PutError::Forked.into())
     }
 }
 
@@ -217,12 +214,18 @@ impl Backend for Shared {
 
     #[inline]
     fn try_recv(&self, _: &Arc<Pool>) -> Result<Delivery, TryRecvError> {
-        self.take(Until::Now).map_err(TryRecvError::Os)?.ok_or(TryRecvError::Empty)
+        match self.take(Until::Now) {
+            Some(held) => Ok(Delivery::held(held, self.acknowledge)),
+            None => Err(self.forked().map_or(TryRecvError::Empty, TryRecvError::Os)),
+        }
     }
 
     #[inline]
     fn recv_deadline(&self, _: &Arc<Pool>, deadline: Option<Instant>) -> Result<Delivery, RecvError> {
-        self.take(until(deadline)).map_err(RecvError::Os)?.ok_or(RecvError::TimedOut)
+        match self.take(until(deadline)) {
+            Some(held) => Ok(Delivery::held(held, self.acknowledge)),
+            None => Err(self.forked().map_or(RecvError::TimedOut, RecvError::Os)),
+        }
     }
 
     fn drop_oldest(&self) -> bool {

@@ -13,8 +13,12 @@ const TRUSTING: Duration = Duration::from_millis(100);
 const WATCHFUL: Duration = Duration::from_millis(4);
 /// After how many messages a receiver that is never idle looks for the dead.
 const PATROL: u64 = 4096;
-/// Turns of spinning before a sleep, at most and at least.
-const SPINS: (u32, u32) = (512, 8);
+/// Turns of spinning before a sleep, at most: some ten microseconds.
+const SPINS: u32 = 512;
+/// A sleep shorter than this might have been spared by spinning.
+const SHORT: Duration = Duration::from_micros(60);
+/// How many sleeps to go without spinning once it did not help: the other side may be on the same core.
+const WARY: u32 = 256;
 
 /// What the queue's creator decided and every user checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,10 +70,13 @@ pub struct Core<W> {
     words: W,
     limits: Limits,
     clock: fn() -> u64,
+    /// This participant's slot.
+    user: usize,
     /// Where the next free slot may be. A hint.
     cursor: std::sync::atomic::AtomicU32,
-    /// How long to spin. A hint.
+    /// How long to spin, and how many times not to. Hints.
     patience: std::sync::atomic::AtomicU32,
+    wary: std::sync::atomic::AtomicU32,
 }
 
 /// For words that are hints of this process's own.
@@ -86,11 +93,20 @@ impl<W: Words> Core<W> {
         }
         let ledger = words.ledger(user);
         ledger.done.store(ledger.taken.load(Ordering::Relaxed), Ordering::Relaxed);
+        words.shared().users.0.fetch_max(user as u64 + 1, Ordering::SeqCst);
         ledger.user.store(id.raw(), Ordering::SeqCst);
         crash::point("queue.join.done");
         // Apart from the other senders.
         let cursor = (user as u32).wrapping_mul(words.capacity() / words.users() as u32);
-        let core = Self { words, limits, clock, cursor: cursor.into(), patience: SPINS.0.into() };
+        let core = Self {
+            words,
+            limits,
+            clock,
+            user,
+            cursor: cursor.into(),
+            patience: SPINS.into(),
+            wary: 0.into(),
+        };
         sweep::patrol(&core.words, &core.limits);
         core
     }
@@ -113,15 +129,17 @@ impl<W: Words> Core<W> {
     /// This process's ledger.
     #[inline]
     pub fn ledger(&self) -> &Ledger {
-        self.words.ledger(self.words.me().id().slot().unwrap_or(0) % self.words.users())
+        self.words.ledger(self.user)
     }
 
     /// Claims a free slot to write into. Unless `thorough`, only where one is likely.
     #[inline]
     pub fn claim(&self, thorough: bool) -> Option<(u32, Word)> {
         let capacity = self.words.capacity();
-        let index = slots::claim(&self.words, self.cursor.load(HINT) % capacity, thorough)?;
-        self.cursor.store((index + 1) % capacity, HINT);
+        let from = self.cursor.load(HINT);
+        let index = slots::claim(&self.words, if from < capacity { from } else { 0 }, thorough)?;
+        self.cursor.store(index + 1, HINT);
+        self.words.prefetch(index + 4);
         let word = self.words.slot(index).word.load(Ordering::Relaxed);
         Some((index, Word(word)))
     }
@@ -154,8 +172,8 @@ impl<W: Words> Core<W> {
             slot.word.store(word.to(State::Aside, me).0, Ordering::SeqCst);
             crash::point("queue.commit.aside");
             aside::mark(&self.words, index, terms.due);
+            self.ledger().delayed.fetch_add(1, Ordering::Relaxed);
         }
-        self.ledger().sent.fetch_add(1, Ordering::Relaxed);
         crash::point("queue.commit.before-ring");
         self.words.shared().arrivals.ring(self.words.me());
     }
@@ -177,7 +195,7 @@ impl<W: Words> Core<W> {
                 slots::free(&self.words, index, word);
                 continue;
             }
-            let taken = ledger.taken.fetch_add(1, Ordering::Relaxed);
+            let taken = Ledger::tick(&ledger.taken);
             if taken % PATROL == PATROL - 1 {
                 sweep::patrol(&self.words, &self.limits);
             }
@@ -210,14 +228,14 @@ impl<W: Words> Core<W> {
     #[inline]
     pub fn acknowledge(&self, taken: &Taken) -> bool {
         let freed = slots::free(&self.words, taken.index, taken.word);
-        self.ledger().done.fetch_add(1, Ordering::Relaxed);
+        Ledger::tick(&self.ledger().done);
         freed
     }
 
     /// Gives a message back, to be delivered again at `due` (0: at once), or buried.
     pub fn give_back(&self, taken: &Taken, due: u64) -> bool {
         let given = give_back(&self.words, &self.limits, taken.index, taken.word, due);
-        self.ledger().done.fetch_add(1, Ordering::Relaxed);
+        Ledger::tick(&self.ledger().done);
         given
     }
 
@@ -255,19 +273,43 @@ impl<W: Words> Core<W> {
     }
 
     /// Spins for a moment, as long as that has helped lately.
+    #[inline]
     fn attempt<T>(&self, worth: impl Fn() -> bool, take: impl Fn() -> Option<T>) -> Option<T> {
         let patience = self.patience.load(HINT);
-        for _ in 0..patience {
-            spin();
+        let (mut turns, mut pause) = (0, 1);
+        while turns < patience {
+            // Longer and longer pauses: each look takes lines away from those who fill or empty the queue.
+            for _ in 0..pause {
+                spin();
+            }
+            turns += pause;
+            pause = (pause * 2).min(16);
             if worth()
                 && let Some(taken) = take()
             {
-                self.patience.store((patience * 2).clamp(SPINS.1, SPINS.0), HINT);
+                self.patience.store(SPINS, HINT);
                 return Some(taken);
             }
         }
-        self.patience.store((patience / 2).clamp(SPINS.1, SPINS.0), HINT);
         None
+    }
+
+    /// Learns from a sleep how long to spin before the next.
+    fn learn(&self, slept: Duration) {
+        let (patience, wary) = (self.patience.load(HINT), self.wary.load(HINT));
+        let (patience, wary) = if wary > 0 {
+            (0, wary - 1)
+        } else if slept > SHORT {
+            // Idle: soon no spinning at all.
+            (if patience < 8 { 0 } else { patience / 2 }, 0)
+        } else if patience == SPINS {
+            // It spun in vain, then had to wait only a moment asleep.
+            (0, WARY)
+        } else {
+            (SPINS, 0)
+        };
+        self.patience.store(patience, HINT);
+        self.wary.store(wary, HINT);
     }
 
     /// Tries until `take` succeeds, asleep in between. Who was woken and leaves while it is `worth` another's look rings on.
@@ -301,9 +343,12 @@ impl<W: Words> Core<W> {
             }
             let slice = until.slice(if watchful { WATCHFUL } else { TRUSTING });
             let deadline = self.earlier(slice);
+            let begun = Instant::now();
             bell.wait(me, ticket, deadline);
             slept = true;
-            look = deadline.is_some_and(|deadline| Instant::now() >= deadline);
+            let ended = Instant::now();
+            look = deadline.is_some_and(|deadline| ended >= deadline);
+            self.learn(ended - begun);
         }
     }
 
@@ -330,7 +375,7 @@ impl<W: Words> Core<W> {
             return Some(claimed);
         }
         if until != Until::Now
-            && let Some(claimed) = self.attempt(|| true, || self.claim(false))
+            && let Some(claimed) = self.attempt(|| self.is_ahead_free(), || self.claim(false))
         {
             return Some(claimed);
         }
@@ -342,6 +387,14 @@ impl<W: Words> Core<W> {
             return self.patrol().then(|| self.claim(true)).flatten();
         }
         self.sleep_until(&self.words.shared().room.0, until, || self.claim(true), || self.may_claim())
+    }
+
+    /// Whether a slot some way ahead is free: so whoever waits for room lets receivers free several before it takes their
+    /// lines away from them.
+    fn is_ahead_free(&self) -> bool {
+        let capacity = self.words.capacity();
+        let ahead = self.cursor.load(HINT).wrapping_add((capacity / 4).min(64)) % capacity;
+        Word(self.words.slot(ahead).word.load(Ordering::Relaxed)).state() == Some(State::Free)
     }
 
     /// Whether a slot may be free.

@@ -7,16 +7,15 @@
 //!
 //! | step | by |
 //! |---|---|
-//! | write the cell at `tail`, which is of an older turn (`ORD: lane-push (release) <-> lane-look`) | a sender whose slot is READY; one compare-exchange |
-//! | move `tail` on | whoever finds the cell at `tail` written: the writer, or the next one (helping) |
+//! | write the first cell that is not of its turn yet (`ORD: lane-push (release) <-> lane-look`) | a sender whose slot is READY; one compare-exchange |
+//! | move `tail` on, every 16th position or so | the writer; it tells where to begin, the end is found by looking at cells |
 //! | set the lane's bit in `lanes`, if it is not set (`ORD: lane-bit (seqcst) <-> lane-empty`) | the writer, after the cell |
 //! | take the slot that the cell at `head` names: READY to TAKEN | a receiver, one compare-exchange on the slot |
 //! | move `head` on | whoever finds the cell at `head` stale: the taker, or the next one |
 //! | clear the lane's bit, then look at the cell at `head` again, set it again if there is one (`ORD: lane-empty (seqcst) <-> lane-bit`) | a receiver that found the lane empty but one below it not |
 //!
 //! # Death
-//! After the slot became READY and before its cell was written: the sweep of the dead sender's slots writes it. After the
-//! cell: the next sender helps `tail` on. Before the bit: the sweep sets every bit. A taker that dies holds the slot by
+//! After the slot became READY and before its cell was written: the sweep of the dead sender's slots writes it. Before the bit: the sweep sets every bit. A taker that dies holds the slot by
 //! name; the sweep gives it to another.
 //!
 //! A peer that scribbles here makes messages be found late, in another order or not at all, never twice (the slot decides)
@@ -29,34 +28,64 @@ use crossing_sys::crash;
 /// The most retries before a scribbling peer is suspected.
 const MAX_TRIES: u32 = 1 << 20;
 
+/// What this process remembers of a lane, so as not to look at words that others write. Never trusted: only where to begin.
+#[derive(Debug, Default)]
+pub struct Memo {
+    head: std::sync::atomic::AtomicU64,
+    tail: std::sync::atomic::AtomicU64,
+    /// How often the lane was found empty in a row although its bit was set.
+    misses: std::sync::atomic::AtomicU32,
+}
+
+/// After so many of them the lane's bit is cleared: a bit that is cleared and set for each message costs more than a look.
+const MISSES: u32 = 16;
+
 /// Names `slot`, READY as `word`, at the end of `lane`. `false`: the lane is full of names, which honest parties do not
 /// bring about but by repairs.
+#[inline]
 pub(super) fn push<W: Words>(words: &W, lane: u32, slot: u32, word: Word) -> bool {
     let bits = words.lane_bits();
+    let len = 1_u64 << bits;
     let (head, tail) = (&words.lane(lane).head.0, &words.lane(lane).tail.0);
+    let memo = words.memo(lane);
+    // Relaxed: this process's own hints.
+    let mut passed = memo.head.load(Ordering::Relaxed);
+    let mut position = memo.tail.load(Ordering::Relaxed).max(tail.load(Ordering::Acquire));
     for _ in 0..MAX_TRIES {
-        let position = tail.load(Ordering::Acquire);
         let cell = words.cell(lane, position);
         let seen = cell.load(Ordering::Acquire);
         let turn = Cell::turn_of(position, bits);
         if Cell(seen).turn() == turn {
-            let _ = tail.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
+            position += 1;
             continue;
         }
-        // The cell of the turn before may still be wanted.
-        if Cell(seen).turn() != 0 && position.wrapping_sub(head.load(Ordering::Acquire)) >= 1 << bits {
-            let at = position.wrapping_sub(1 << bits);
-            if tail.load(Ordering::Acquire) == position && !pass_stale(words, lane, at) {
-                return false;
+        // Free: never written, or of the turn before and passed by the head. Anything else needs a fresh look.
+        let before = if position < len { 0 } else { Cell::turn_of(position - len, bits) };
+        let passable = position.wrapping_sub(passed) < len;
+        if Cell(seen).turn() != before || (before != 0 && !passable) {
+            passed = head.load(Ordering::Acquire);
+            memo.head.store(passed, Ordering::Relaxed);
+            if passed > position {
+                // Others went around meanwhile.
+                position = passed.max(tail.load(Ordering::Acquire));
+                continue;
             }
-            continue;
+            if position - passed >= len {
+                if !pass_stale(words, lane, passed) {
+                    return false;
+                }
+                continue;
+            }
         }
         crash::point("queue.push.before");
         let name = Cell::new(turn, slot, word.uses()).0;
         // ORD: lane-push (release) <-> lane-look
         if cell.compare_exchange(seen, name, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
             crash::point("queue.push.written");
-            let _ = tail.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
+            memo.tail.store(position + 1, Ordering::Relaxed);
+            if (position + 1) & ((len / 4).clamp(1, 16) - 1) == 0 {
+                tail.fetch_max(position + 1, Ordering::AcqRel);
+            }
             raise(words, 1 << lane);
             return true;
         }
@@ -129,12 +158,23 @@ pub(super) fn take<W: Words>(words: &W, lane: u32) -> Option<u32> {
             crash::point("queue.take.after");
             // Relaxed: the owner's own.
             slot.position.store(position, Ordering::Relaxed);
+            foresee(words, lane, position + 2);
             let _ = head.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
             return Some(index);
         }
         let _ = head.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
     }
     None
+}
+
+/// Brings the slot near that the cell at `position` names, if it does already.
+#[inline]
+fn foresee<W: Words>(words: &W, lane: u32, position: u64) {
+    // Relaxed: for a hint.
+    let cell = Cell(words.cell(lane, position).load(Ordering::Relaxed));
+    if cell.turn() == Cell::turn_of(position, words.lane_bits()) {
+        words.prefetch(cell.slot());
+    }
 }
 
 /// Takes the first message of the highest lane of `mask` that has one.
@@ -144,13 +184,18 @@ pub(super) fn take_highest<W: Words>(words: &W, mask: u64) -> Option<u32> {
     let mut left = shared.lanes.load(Ordering::SeqCst) & mask & ((1 << LANES) - 1);
     while left != 0 {
         let lane = 63 - left.leading_zeros();
+        // Relaxed: this process's own.
+        let misses = &words.memo(lane).misses;
         if let Some(index) = take(words, lane) {
+            misses.store(0, Ordering::Relaxed);
             if empty != 0 {
                 lower(words, empty);
             }
             return Some(index);
         }
-        empty |= 1 << lane;
+        let missed = misses.load(Ordering::Relaxed) + 1;
+        misses.store(missed % (MISSES + 1), Ordering::Relaxed);
+        empty |= u64::from(missed >= MISSES) << lane;
         left &= !(1 << lane);
     }
     None
@@ -205,4 +250,18 @@ pub(super) fn highest<W: Words>(words: &W, mask: u64) -> Option<u32> {
         left &= !(1 << lane);
     }
     None
+}
+
+/// How many names were ever written into a lane.
+#[cfg(not(loom))]
+pub(super) fn end<W: Words>(words: &W, lane: u32) -> u64 {
+    let bits = words.lane_bits();
+    let mut position = words.lane(lane).tail.0.load(Ordering::Acquire);
+    for _ in 0..1_u64 << bits {
+        if Cell(words.cell(lane, position).load(Ordering::Relaxed)).turn() != Cell::turn_of(position, bits) {
+            break;
+        }
+        position = position.wrapping_add(1);
+    }
+    position
 }

@@ -2,6 +2,7 @@
 //! checked against this process's own copy of the layout.
 #![allow(unsafe_code)] // references and copies within the claimed range
 
+use super::lanes::Memo;
 use super::layout::{Blocks, Layout};
 use super::words::{Cell, DEAD, INLINE, Lane, Ledger, Shared, Slot, Words};
 use crossing_shm::Region;
@@ -18,6 +19,7 @@ pub(super) struct Memory {
     base: NonNull<u8>,
     layout: Layout,
     me: Arc<Participant>,
+    memos: Box<[Memo]>,
     /// Keeps the memory mapped.
     _region: Region,
 }
@@ -31,7 +33,8 @@ impl Memory {
     pub(super) fn new(region: &Region, layout: Layout) -> Result<Self> {
         let base = region.claim(0, layout.len, 64)?;
         let me = region.require_participant("open queue")?;
-        Ok(Self { base, layout, me, _region: region.clone() })
+        let memos = (0..=layout.limits.priorities).map(|_| Memo::default()).collect();
+        Ok(Self { base, layout, me, memos, _region: region.clone() })
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -97,24 +100,6 @@ impl Memory {
         // SAFETY: as above.
         unsafe { crossing_sys::copy::to_shared(parts[1], rest.as_ptr()) };
     }
-
-    /// Brings the lines of a slot near, which this process will write.
-    #[inline]
-    pub(super) fn prefetch(&self, index: u32) {
-        #[cfg(target_arch = "x86_64")]
-        if index < self.layout.capacity {
-            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            let slot = std::ptr::from_ref(self.slot(index)).cast::<i8>();
-            // SAFETY: within the slot's 128 bytes.
-            let second = unsafe { slot.add(64) };
-            // SAFETY: a hint, of no effect on memory.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(slot) };
-            // SAFETY: as above.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(second) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = index;
-    }
 }
 
 impl Words for Memory {
@@ -177,6 +162,28 @@ impl Words for Memory {
         assert!(index * 64 < self.layout.capacity as usize);
         // SAFETY: below the count of words.
         unsafe { self.at(self.layout.aside + index * 8) }
+    }
+
+    #[inline]
+    fn memo(&self, lane: u32) -> &Memo {
+        &self.memos[self.row(lane)]
+    }
+
+    #[inline]
+    fn prefetch(&self, slot: u32) {
+        #[cfg(target_arch = "x86_64")]
+        if slot < self.layout.capacity {
+            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
+            let slot = std::ptr::from_ref(self.slot(slot)).cast::<i8>();
+            // SAFETY: within the slot's 128 bytes.
+            let second = unsafe { slot.add(64) };
+            // SAFETY: a hint, of no effect on memory.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(slot) };
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(second) };
+        }
+        #[cfg(not(target_arch = "x86_64"))]
+        let _ = slot;
     }
 
     #[inline]

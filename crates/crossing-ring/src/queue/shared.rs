@@ -197,7 +197,6 @@ impl SlotQueue {
         let terms = self.terms(message);
         if len <= INLINE {
             let (index, word) = self.core().claim_until(until).ok_or(PutError::Full)?;
-            self.core().words().prefetch(index + 1);
             self.core().words().write_inline(index, [message.properties, message.body]);
             self.finish(index, word, message, Extent::INLINE, terms);
             return Ok(());
@@ -278,7 +277,6 @@ impl SlotQueue {
             return None;
         }
         let taken = self.core().take_until(mask, until)?;
-        self.core().words().prefetch(taken.index + 1);
         Some(Held::new(self.clone(), taken))
     }
 
@@ -388,10 +386,13 @@ impl SlotQueue {
             }
             stats.bytes += slot.len.load(Ordering::Relaxed) & 0xffff_ffff;
         }
+        for lane in 0..self.priorities() {
+            stats.sent = stats.sent.wrapping_add(super::lanes::end(memory, lane));
+        }
         for user in 0..memory.users() {
             let ledger = memory.ledger(user);
             let of = |word: &crossing_sync::atomic::AtomicU64| word.load(Ordering::Relaxed);
-            stats.sent = stats.sent.wrapping_add(of(&ledger.sent));
+            stats.sent = stats.sent.wrapping_add(of(&ledger.delayed));
             stats.dropped = stats.dropped.wrapping_add(of(&ledger.dropped));
             stats.expired = stats.expired.wrapping_add(of(&ledger.expired));
             stats.redelivered = stats.redelivered.wrapping_add(of(&ledger.redelivered));
@@ -424,13 +425,19 @@ pub struct Glimpse {
 /// A message that this process took, in place. Dropped without a word, it is given back.
 pub struct Held {
     queue: SlotQueue,
-    taken: Taken,
     place: NonNull<u8>,
-    body: usize,
-    properties: usize,
-    damaged: bool,
-    done: bool,
+    word: Word,
+    index: u32,
+    deliveries: u32,
+    body: u32,
+    properties: u32,
+    lane: u32,
+    /// `DAMAGED`, `DONE`.
+    flags: u32,
 }
+
+const DAMAGED: u32 = 1;
+const DONE: u32 = 2;
 
 // SAFETY: the bytes are this message's alone among those who respect the protocol; any thread may read or end it.
 unsafe impl Send for Held {}
@@ -440,29 +447,36 @@ unsafe impl Sync for Held {}
 impl Held {
     #[inline]
     fn new(queue: SlotQueue, taken: Taken) -> Self {
-        let (place, body, properties, damaged) = match queue.locate(taken.index) {
-            Some((place, body, properties)) => (place, body, properties, false),
-            None => (queue.core().words().inline(taken.index), 0, 0, true),
+        let (place, body, properties, flags) = match queue.locate(taken.index) {
+            // Both are halves of a 64-bit word.
+            Some((place, body, properties)) => (place, body as u32, properties as u32, 0),
+            None => (queue.core().words().inline(taken.index), 0, 0, DAMAGED),
         };
-        Self { queue, taken, place, body, properties, damaged, done: false }
+        let Taken { index, word, deliveries, lane } = taken;
+        Self { queue, place, word, index, deliveries, body, properties, lane, flags }
+    }
+
+    #[inline]
+    fn taken(&self) -> Taken {
+        Taken { index: self.index, word: self.word, deliveries: self.deliveries, lane: self.lane }
     }
 
     /// Whether a peer wrote nonsense into its lengths: the body then reads as empty.
     #[must_use]
     pub fn is_damaged(&self) -> bool {
-        self.damaged
+        self.flags & DAMAGED != 0
     }
 
     /// The priority that it was sent with; 32 for a dead letter.
     #[must_use]
     pub fn priority(&self) -> u32 {
-        self.taken.lane
+        self.lane
     }
 
     /// How often it was delivered, this time included.
     #[must_use]
     pub fn deliveries(&self) -> u32 {
-        self.taken.deliveries
+        self.deliveries
     }
 
     /// The properties that travelled with it.
@@ -470,22 +484,32 @@ impl Held {
     pub fn properties(&self) -> &[u8] {
         // SAFETY: `locate` checked that they lie in the memory, which `queue` keeps mapped; they are this message's alone
         // among those who respect the protocol, and any byte is a byte.
-        unsafe { std::slice::from_raw_parts(self.place.as_ptr(), self.properties) }
+        unsafe { std::slice::from_raw_parts(self.place.as_ptr(), self.properties as usize) }
     }
 
     /// Done with it: it leaves the queue. `false`: somebody took it away, which only a peer that breaks the rules does.
     #[inline]
     pub fn acknowledge(mut self) -> bool {
-        self.done = true;
-        self.queue.core().acknowledge(&self.taken)
+        self.finish()
+    }
+
+    /// As [`acknowledge`](Self::acknowledge), once; afterwards there is nothing to give back.
+    #[inline]
+    pub fn finish(&mut self) -> bool {
+        if self.flags & DONE != 0 {
+            return false;
+        }
+        self.flags |= DONE;
+        self.queue.core().acknowledge(&self.taken())
     }
 
     /// Gives it back, to be delivered again after `delay`, before others of its priority.
     pub fn give_back(mut self, delay: Duration) -> bool {
-        self.done = true;
+        self.flags |= DONE;
         self.back(delay)
     }
 
+    #[cold]
     fn back(&self, delay: Duration) -> bool {
         let core = self.queue.core();
         let due = if delay.is_zero() {
@@ -493,7 +517,7 @@ impl Held {
         } else {
             core.now().saturating_add(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
         };
-        core.give_back(&self.taken, due)
+        core.give_back(&self.taken(), due)
     }
 }
 
@@ -503,16 +527,16 @@ impl Deref for Held {
     #[inline]
     fn deref(&self) -> &[u8] {
         // SAFETY: as in `properties`; the body follows them.
-        let start = unsafe { self.place.add(self.properties) };
+        let start = unsafe { self.place.add(self.properties as usize) };
         // SAFETY: as in `properties`.
-        unsafe { std::slice::from_raw_parts(start.as_ptr(), self.body) }
+        unsafe { std::slice::from_raw_parts(start.as_ptr(), self.body as usize) }
     }
 }
 
 impl Drop for Held {
     #[inline]
     fn drop(&mut self) {
-        if !self.done && !self.queue.core().words().me().is_forked() {
+        if self.flags & DONE == 0 && !self.queue.is_forked() {
             self.back(Duration::ZERO);
         }
     }
@@ -520,7 +544,7 @@ impl Drop for Held {
 
 impl fmt::Debug for Held {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("taken", &self.taken).field("len", &self.body).finish_non_exhaustive()
+        f.debug_struct("Held").field("taken", &self.taken()).field("len", &self.body).finish_non_exhaustive()
     }
 }
 

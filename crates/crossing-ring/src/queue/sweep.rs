@@ -20,10 +20,16 @@ use crossing_sync::ParticipantId;
 use crossing_sync::atomic::Ordering;
 use crossing_sys::crash;
 
+/// The slots that ever had a user.
+fn users<W: Words>(words: &W) -> std::ops::Range<usize> {
+    let users = words.shared().users.0.load(Ordering::SeqCst);
+    0..usize::try_from(users).unwrap_or(usize::MAX).min(words.users())
+}
+
 /// Sweeps for every user that died; says whether there was one.
 pub(super) fn patrol<W: Words>(words: &W, limits: &Limits) -> bool {
     let mut found = false;
-    for user in 0..words.users() {
+    for user in users(words) {
         let id = words.ledger(user).user.load(Ordering::Acquire);
         let Some(participant) = ParticipantId::from_raw(id) else { continue };
         if participant != words.me().id() && !words.me().is_alive(participant) {
@@ -37,7 +43,7 @@ pub(super) fn patrol<W: Words>(words: &W, limits: &Limits) -> bool {
 /// Whether others hold deliveries: their death would concern who waits.
 pub(super) fn others_hold<W: Words>(words: &W) -> bool {
     let own = words.me().id().slot();
-    (0..words.users()).filter(|user| Some(*user) != own).any(|user| {
+    users(words).filter(|user| Some(*user) != own).any(|user| {
         let ledger = words.ledger(user);
         ledger.user.load(Ordering::Relaxed) != 0
             && ledger.taken.load(Ordering::Relaxed) != ledger.done.load(Ordering::Relaxed)

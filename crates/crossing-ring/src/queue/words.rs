@@ -1,7 +1,8 @@
 //! The words of a slot queue: how they are packed, and where a protocol finds them. Drawn in `docs/format/queue.md`.
 
+use super::lanes::Memo;
 use crossing_sync::Participant;
-use crossing_sync::atomic::{AtomicU32, AtomicU64};
+use crossing_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crossing_sync::raw::bell::RawBell;
 
 /// Bytes that travel in the slot itself.
@@ -195,8 +196,8 @@ pub struct Shared {
     pub due: Line,
     /// Sleeping senders.
     pub room: Line2,
-    /// Zero.
-    pub reserved: Line,
+    /// One more than the highest slot of a user so far.
+    pub users: Line,
 }
 
 #[cfg(not(loom))]
@@ -216,11 +217,11 @@ pub struct Ledger {
     pub user: AtomicU32,
     /// Zero.
     pub reserved: AtomicU32,
-    /// Messages committed.
-    pub sent: AtomicU64,
-    /// Messages taken.
+    /// Messages committed with a delay; the others are counted by their lanes' positions.
+    pub delayed: AtomicU64,
+    /// Messages taken. Hints, as `done`: threads of one process may lose counts.
     pub taken: AtomicU64,
-    /// Messages done with: acknowledged, given back, put aside.
+    /// Messages done with: acknowledged, or given back.
     pub done: AtomicU64,
     /// Messages dropped for newer ones.
     pub dropped: AtomicU64,
@@ -259,6 +260,21 @@ pub trait Words {
     fn aside(&self, index: usize) -> &AtomicU64;
     /// `user` is below [`users`](Self::users).
     fn ledger(&self, user: usize) -> &Ledger;
+    /// What this process remembers of a lane.
+    fn memo(&self, lane: u32) -> &Memo;
+    /// Brings a slot near that will be written soon; any number.
+    fn prefetch(&self, slot: u32);
+}
+
+impl Ledger {
+    /// Adds one to a count that this process alone writes, at no cost; threads that do so at once may count for one.
+    #[inline]
+    pub(super) fn tick(count: &AtomicU64) -> u64 {
+        // Relaxed: a hint.
+        let before = count.load(Ordering::Relaxed);
+        count.store(before.wrapping_add(1), Ordering::Relaxed);
+        before
+    }
 }
 
 /// Words of a bitmap over the slots.
