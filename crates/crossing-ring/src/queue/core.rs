@@ -341,9 +341,12 @@ impl<W: Words> Core<W> {
             if (look || watchful) && sweep::patrol(&self.words, &self.limits) {
                 continue;
             }
-            let slice = until.slice(if watchful { WATCHFUL } else { TRUSTING });
-            let deadline = self.earlier(slice);
             let begun = Instant::now();
+            let slice = begun.checked_add(if watchful { WATCHFUL } else { TRUSTING });
+            let deadline = self.earlier(match until {
+                Until::At(end) => Some(slice.map_or(end, |slice| slice.min(end))),
+                _ => slice,
+            });
             bell.wait(me, ticket, deadline);
             slept = true;
             let ended = Instant::now();
