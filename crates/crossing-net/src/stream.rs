@@ -495,6 +495,9 @@ fn protocol_error(link: &Link, error: DecodeError) -> Error {
         DecodeError::VersionMismatch { .. } => {
             made(ErrorKind::Incompatible).fix("run the same major version on both sides")
         }
+        DecodeError::SessionMismatch { .. } => {
+            made(ErrorKind::Incompatible).fix("use a session on both sides or on none")
+        }
         DecodeError::FrameTooLarge { len, max } => {
             made(ErrorKind::TooLarge { len: len.into(), max: max.into() })
                 .fix("raise max_frame_len on this side")

@@ -49,6 +49,31 @@ pub enum DecodeError {
     UnexpectedPayload,
     /// A frame came after the one that was to be the last.
     AfterEnd,
+    /// One side speaks of a session, the other of a plain stream.
+    SessionMismatch {
+        /// Whether the peer speaks of a session.
+        theirs: bool,
+    },
+    /// A frame of a session does not have the content that its kind asks for.
+    BadSessionFrame(Kind),
+    /// A frame of a session came where it makes no sense.
+    UnexpectedSessionFrame(Kind),
+    /// A frame's number is not the one that must come next.
+    WrongNumber {
+        /// The number that had to come.
+        expected: u64,
+        /// The number that came.
+        found: u64,
+    },
+    /// The peer acknowledged what was not sent.
+    WrongAck {
+        /// How many numbered frames were sent.
+        sent: u64,
+        /// How many the peer says that it took.
+        acked: u64,
+    },
+    /// The peer sent more than it was allowed before what it sent was taken.
+    WindowExceeded,
 }
 
 /// Takes bytes as they arrive, in pieces of any size, and gives whole frames.
@@ -64,6 +89,7 @@ pub struct Decoder {
     peer: Option<Preamble>,
     ended: bool,
     failed: Option<DecodeError>,
+    session: bool,
 }
 
 impl Decoder {
@@ -79,7 +105,14 @@ impl Decoder {
             peer: None,
             ended: false,
             failed: None,
+            session: false,
         }
+    }
+
+    /// As [`new`](Self::new), for the frames of a session.
+    #[must_use]
+    pub(crate) fn for_sessions(max_frame_len: usize) -> Self {
+        Self { session: true, ..Self::new(max_frame_len) }
     }
 
     /// The peer's preamble, once it has arrived.
@@ -146,6 +179,9 @@ impl Decoder {
         }
         if self.peer.is_none() {
             match Preamble::decode(&self.buffer[self.start..self.end]) {
+                Ok(Some(preamble)) if preamble.session != self.session => {
+                    return self.fail(DecodeError::SessionMismatch { theirs: preamble.session });
+                }
                 Ok(Some(preamble)) => {
                     self.peer = Some(preamble);
                     self.start += PREAMBLE_LEN;
@@ -168,6 +204,7 @@ impl Decoder {
             Some(_) => bytes,
             None => match Preamble::decode(bytes) {
                 Ok(None) => return false,
+                Ok(Some(preamble)) if preamble.session != self.session => return true,
                 Ok(Some(_)) => &bytes[PREAMBLE_LEN..],
                 Err(_) => return true,
             },
@@ -229,7 +266,8 @@ impl Decoder {
         if len as usize > self.max_frame_len {
             return Err(DecodeError::FrameTooLarge { len, max: self.max_frame_len as u32 });
         }
-        let kind = Kind::from_code(kind).ok_or(DecodeError::UnknownKind(kind))?;
+        let known = Kind::from_code(kind).filter(|known| known.is_of_session() == self.session);
+        let kind = known.ok_or(DecodeError::UnknownKind(kind))?;
         if (flags, x, y) != (0, 0, 0) {
             return Err(DecodeError::ReservedBits);
         }
@@ -263,6 +301,23 @@ impl fmt::Display for DecodeError {
             Self::ReservedBits => f.write_str("the peer sent a frame with reserved bits set"),
             Self::UnexpectedPayload => f.write_str("the peer sent an end frame with a payload"),
             Self::AfterEnd => f.write_str("the peer sent a frame after its last one"),
+            Self::SessionMismatch { theirs: true } => {
+                f.write_str("the peer speaks of a session, this side of a plain stream")
+            }
+            Self::SessionMismatch { theirs: false } => {
+                f.write_str("the peer speaks of a plain stream, this side of a session")
+            }
+            Self::BadSessionFrame(kind) => write!(f, "the peer sent a malformed frame of kind {kind:?}"),
+            Self::UnexpectedSessionFrame(kind) => {
+                write!(f, "the peer sent a frame of kind {kind:?} where none may come")
+            }
+            Self::WrongNumber { expected, found } => {
+                write!(f, "the peer sent message {found} where {expected} had to come")
+            }
+            Self::WrongAck { sent, acked } => {
+                write!(f, "the peer acknowledged {acked} messages, {sent} were sent")
+            }
+            Self::WindowExceeded => f.write_str("the peer sent more than this side lets wait"),
         }
     }
 }

@@ -4,7 +4,9 @@
 //! What a peer sends is never trusted: each length and each kind is checked before use, no input makes this crate
 //! panic, and a [`Decoder`] never holds more than one frame of `max_frame_len` plus what it read ahead.
 //!
-//! The layout is drawn in `docs/format/frame.md`.
+//! A [`session`] lives longer than its connections: it numbers messages, acknowledges and resends them.
+//!
+//! The layouts are drawn in `docs/format/frame.md` and `docs/format/session.md`.
 //!
 //! ```
 //! use crossing_wire::{Decoder, Encoder, Kind, Preamble};
@@ -27,6 +29,7 @@
 mod decode;
 mod encode;
 mod preamble;
+pub mod session;
 
 pub use decode::{DecodeError, Decoder, Frame};
 pub use encode::{EncodeError, Encoder};
@@ -50,6 +53,20 @@ pub enum Kind {
     Data,
     /// The sender will send nothing more; the connection's end after it is a planned one. It has no payload.
     End,
+    /// Of a session: begins or resumes it.
+    Open,
+    /// Of a session: answers [`Open`](Self::Open).
+    Accept,
+    /// Of a session: answers [`Open`](Self::Open) with a refusal.
+    Refuse,
+    /// Of a session: a numbered message of the user.
+    Message,
+    /// Of a session: how far messages were taken; also says that its sender lives.
+    Ack,
+    /// Of a session: numbered; its sender sends no more messages.
+    Fin,
+    /// Of a session: it is over.
+    Close,
 }
 
 impl Kind {
@@ -57,13 +74,32 @@ impl Kind {
         match self {
             Self::Data => 1,
             Self::End => 2,
+            Self::Open => 3,
+            Self::Accept => 4,
+            Self::Refuse => 5,
+            Self::Message => 6,
+            Self::Ack => 7,
+            Self::Fin => 8,
+            Self::Close => 9,
         }
+    }
+
+    /// Whether frames of this kind belong to sessions; the others belong to plain streams.
+    pub(crate) const fn is_of_session(self) -> bool {
+        !matches!(self, Self::Data | Self::End)
     }
 
     pub(crate) const fn from_code(code: u8) -> Option<Self> {
         match code {
             1 => Some(Self::Data),
             2 => Some(Self::End),
+            3 => Some(Self::Open),
+            4 => Some(Self::Accept),
+            5 => Some(Self::Refuse),
+            6 => Some(Self::Message),
+            7 => Some(Self::Ack),
+            8 => Some(Self::Fin),
+            9 => Some(Self::Close),
             _ => None,
         }
     }

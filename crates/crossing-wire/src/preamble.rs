@@ -9,7 +9,7 @@ pub const MAGIC: [u8; 8] = *b"\x89CRSNET\n";
 pub const VERSION_MAJOR: u16 = 1;
 
 /// Minor version of the protocol: a lower one is understood by a higher one.
-pub const VERSION_MINOR: u16 = 0;
+pub const VERSION_MINOR: u16 = 1;
 
 // FORMAT: frame.md Preamble size=24
 /// Length of the preamble in bytes.
@@ -25,6 +25,8 @@ pub struct Preamble {
     pub minor: u16,
     /// The longest payload that the sender of this preamble accepts in one frame, in bytes.
     pub max_frame_len: u32,
+    /// Frames of a [`session`](crate::session) follow, not those of a plain stream.
+    pub session: bool,
 }
 
 impl Preamble {
@@ -33,7 +35,13 @@ impl Preamble {
     #[must_use]
     pub fn new(max_frame_len: usize) -> Self {
         let max_frame_len = max_frame_len.min(crate::FRAME_LEN_LIMIT) as u32;
-        Self { major: VERSION_MAJOR, minor: VERSION_MINOR, max_frame_len }
+        Self { major: VERSION_MAJOR, minor: VERSION_MINOR, max_frame_len, session: false }
+    }
+
+    /// The same, announcing that frames of a session follow.
+    #[must_use]
+    pub fn for_sessions(self) -> Self {
+        Self { session: true, ..self }
     }
 
     /// The bytes to send.
@@ -44,6 +52,7 @@ impl Preamble {
         bytes[8..10].copy_from_slice(&self.major.to_le_bytes());
         bytes[10..12].copy_from_slice(&self.minor.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.max_frame_len.to_le_bytes());
+        bytes[16] = u8::from(self.session);
         bytes
     }
 
@@ -69,7 +78,7 @@ impl Preamble {
                 ours: (VERSION_MAJOR, VERSION_MINOR),
             });
         }
-        Ok(Some(Self { major, minor, max_frame_len }))
+        Ok(Some(Self { major, minor, max_frame_len, session: bytes[16] & 1 != 0 }))
     }
 }
 
