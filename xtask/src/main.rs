@@ -2,6 +2,7 @@
 
 #![forbid(unsafe_code)]
 
+mod aarch64;
 mod cross_std;
 mod run;
 mod source;

@@ -11,7 +11,17 @@ const COMPILER: &str = "x86_64-w64-mingw32-gcc";
 /// Debian's packages with Wine and the compiler.
 const DEBIAN: &str = "wine wine64 gcc-mingw-w64-x86-64";
 /// What runs under Wine.
-const PACKAGES: [&str; 3] = ["crossing-wire", "crossing-sys", "crossing-testkit"];
+const PACKAGES: [&str; 9] = [
+    "crossing-wire",
+    "crossing-sys",
+    "crossing-testkit",
+    "crossing-sync",
+    "crossing-shm",
+    "crossing-net",
+    "crossing-queue",
+    "crossing",
+    "crossing-interop-windows-tests",
+];
 /// Wine 8 (Debian 12) has no bcryptprimitives.dll, from which Rust's standard library takes its random bytes.
 const RANDOM_DLL: &str = "bcryptprimitives.dll";
 const RANDOM_SOURCE: &str = r"#include <windows.h>
@@ -38,12 +48,16 @@ pub fn test(root: &Path, target_directory: &Path, counts: &mut Counts) -> Result
     let wine = Wine::start(&target_directory.join("wine"))?;
     wine.random_bytes()?;
     let packages: String = PACKAGES.iter().map(|package| format!(" -p {package}")).collect();
-    let run = Run::new(root, "cargo", &format!("test --no-fail-fast --tests --target {TARGET}{packages}"))
-        .env("WINEPREFIX", &wine.prefix)
+    let run = Run::new(root, "cargo", &format!("test --no-fail-fast --tests --target {TARGET}{packages}"));
+    under_wine(run, &wine).counting(Runner::Libtest).run(counts)
+}
+
+/// Built by MinGW, run by `wine`.
+fn under_wine(run: Run, wine: &Wine) -> Run {
+    run.env("WINEPREFIX", &wine.prefix)
         .env("WINEDEBUG", "-all")
         .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER", COMPILER)
-        .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", "wine");
-    run.counting(Runner::Libtest).run(counts)
+        .env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_RUNNER", "wine")
 }
 
 /// Finds Wine and MinGW, installs them on a CI machine, or names what to do.

@@ -360,7 +360,10 @@ fn raw_writing_ends_with_its_time_and_says_how_far_it_came() {
         let error = client.write_all_timeout(&vec![1; 64 * MIB], SHORT).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         assert!(error.to_string().contains("of 67108864 bytes were written"), "{error}");
-        assert_eq!(client.try_write(b"x").unwrap(), 0);
+        // On a slow machine the time was over before the stream was full, and TCP grows its buffers: fill the rest.
+        let rest = vec![2; MIB];
+        let full = (0..64).any(|_| client.try_write(&rest).unwrap() == 0);
+        assert!(full, "nobody reads, and the stream takes 64 MiB more");
     });
 }
 

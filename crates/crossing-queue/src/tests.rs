@@ -2,7 +2,7 @@ use super::*;
 use crossing_sys::file::Access;
 use crossing_sys::sysv::Key;
 use crossing_sys::{Error, ErrorKind};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -44,7 +44,7 @@ fn soon(milliseconds: u64) -> Instant {
 }
 
 fn child(role: &str, place: &Place) -> Child {
-    Command::new(std::env::current_exe().expect("own path"))
+    crossing_testkit::myself()
         .args(["--exact", "tests::child_role", "--nocapture"])
         .env(ROLE, role)
         .env(ENDPOINT, &place.0)

@@ -1,5 +1,5 @@
 use super::*;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -36,7 +36,7 @@ fn recv(queue: &MessageQueue) -> Result<(Vec<u8>, u32), RecvError> {
 
 /// Runs `child_role` of this test binary in a process of its own.
 fn child(role: &str, name: &Name) -> Child {
-    Command::new(std::env::current_exe().expect("own path"))
+    crate::testing::myself()
         .args(["--exact", "mq::tests::child_role", "--nocapture"])
         .env(ROLE, role)
         .env(NAME, &name.0)

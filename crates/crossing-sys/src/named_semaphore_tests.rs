@@ -1,5 +1,5 @@
 use super::*;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 const ROLE: &str = "CROSSING_SEMAPHORE_TEST_ROLE";
@@ -23,7 +23,7 @@ impl Drop for Name {
 }
 
 fn child(role: &str, name: &Name) -> Child {
-    Command::new(std::env::current_exe().expect("own path"))
+    crate::testing::myself()
         .args(["--exact", "named_semaphore::tests::child_role", "--nocapture"])
         .env(ROLE, role)
         .env(NAME, &name.0)

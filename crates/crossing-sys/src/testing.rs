@@ -16,7 +16,7 @@ pub(crate) struct Role {
 impl Role {
     /// Starts the ignored test `path` (from the crate's root) with one argument, which it finds with [`argument`].
     pub(crate) fn start(path: &str, argument: impl AsRef<std::ffi::OsStr>) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        let mut child = myself()
             .args(["--exact", path, "--ignored", "--nocapture", "--test-threads=1"])
             .env("CROSSING_ROLE", argument)
             .stdin(Stdio::piped())
@@ -58,6 +58,16 @@ impl Drop for Role {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// This test program again; by `$CROSSING_TEST_RUNNER` if that is set, for a program that this machine cannot run by
+/// itself (another architecture's, under qemu).
+pub(crate) fn myself() -> Command {
+    let program = std::env::current_exe().expect("own path");
+    let Some(runner) = std::env::var_os("CROSSING_TEST_RUNNER") else { return Command::new(program) };
+    let mut command = Command::new(runner);
+    command.arg(program);
+    command
 }
 
 /// In a role: its argument; `None` if the test was started as a test.

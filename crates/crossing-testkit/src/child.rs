@@ -147,7 +147,7 @@ impl Child {
     /// If the path of the running binary is unknown.
     #[must_use]
     pub fn role(path: &str) -> Builder {
-        let mut command = Command::new(std::env::current_exe().expect("path of the test binary"));
+        let mut command = crate::myself();
         command.args(["--exact", path, "--ignored", "--nocapture", "--test-threads=1", "--quiet"]);
         command.env(ROLE, path).env(PARENT, std::process::id().to_string());
         Builder { command, name: path.to_owned(), marked: true }

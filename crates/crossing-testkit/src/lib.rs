@@ -47,7 +47,22 @@ pub use role::{Role, role};
 pub use runtime_dir::RuntimeDirGuard;
 pub use watchdog::{Watchdog, watchdog};
 
+use std::process::Command;
 use std::time::Duration;
+
+/// This test program again, without arguments. `$CROSSING_TEST_RUNNER` is the program that runs it, if the machine cannot
+/// by itself: qemu, for another architecture's tests.
+///
+/// # Panics
+/// If the path of the running program is unknown.
+#[must_use]
+pub fn myself() -> Command {
+    let program = std::env::current_exe().expect("path of the test binary");
+    let Some(runner) = std::env::var_os("CROSSING_TEST_RUNNER") else { return Command::new(program) };
+    let mut command = Command::new(runner);
+    command.arg(program);
+    command
+}
 
 /// How long a child may take for one line or for its end, unless the test says otherwise: far more than a loaded
 /// machine needs, far less than a CI run may lose.

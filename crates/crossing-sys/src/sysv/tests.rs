@@ -4,7 +4,7 @@ use super::*;
 use crate::ErrorKind;
 use crate::file::Access;
 use crate::mq::{RecvError, SendError};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -37,7 +37,7 @@ fn soon(milliseconds: u64) -> Option<Instant> {
 
 /// Runs `child_role` of this test binary in a process of its own.
 fn child(role: &str, own: &Own) -> Child {
-    Command::new(std::env::current_exe().expect("own path"))
+    crate::testing::myself()
         .args(["--exact", "sysv::tests::child_role", "--nocapture"])
         .env(ROLE, role)
         .env(KEY, own.0.0.to_string())

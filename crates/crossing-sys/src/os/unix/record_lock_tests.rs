@@ -24,14 +24,7 @@ impl Memory {
     }
 
     fn child(&self, role: &str) -> Command {
-        let mut command = match std::env::var_os("CROSSING_TEST_RUNNER") {
-            Some(runner) => {
-                let mut command = Command::new(runner);
-                command.arg(std::env::current_exe().unwrap());
-                command
-            }
-            None => Command::new(std::env::current_exe().unwrap()),
-        };
+        let mut command = crate::testing::myself();
         command.args(["--exact", "os::unix::record_lock::tests::child_role", "--nocapture"]);
         command.env(ROLE, role).env(MEMORY, &self.0).stdout(Stdio::null());
         command
