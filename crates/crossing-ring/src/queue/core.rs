@@ -210,18 +210,16 @@ impl<W: Words> Core<W> {
     }
 
     fn pick(&self, mask: u64) -> Option<u32> {
-        if mask & DEAD_LANE == 0
-            && let Some(due) = aside::next_due(&self.words)
-        {
-            let now = self.now();
-            if due <= now {
-                let least = lanes::highest(&self.words, mask).unwrap_or(0);
-                if let Some(index) = aside::take_due(&self.words, now, least) {
-                    return Some(index);
-                }
+        let due = if mask & DEAD_LANE == 0 { aside::next_due(&self.words) } else { None };
+        let due = due.and_then(|due| Some(self.now()).filter(|now| due <= *now));
+        if let Some(now) = due {
+            let least = lanes::highest(&self.words, mask).unwrap_or(0);
+            if let Some(index) = aside::take_due(&self.words, now, least) {
+                return Some(index);
             }
         }
-        lanes::take_highest(&self.words, mask)
+        // What the highest lane named may have been stale: then anything that is due will do.
+        lanes::take_highest(&self.words, mask).or_else(|| aside::take_due(&self.words, due?, 0))
     }
 
     /// Done with a message; `false`: it was taken away, which only a peer that breaks the rules does.

@@ -11,7 +11,7 @@
 //! | move `tail` on, every 16th position or so | the writer; it tells where to begin, the end is found by looking at cells |
 //! | set the lane's bit in `lanes`, if it is not set (`ORD: lane-bit (seqcst) <-> lane-empty`) | the writer, after the cell |
 //! | take the slot that the cell at `head` names: READY to TAKEN | a receiver, one compare-exchange on the slot |
-//! | move `head` on | whoever finds the cell at `head` stale: the taker, or the next one |
+//! | move `head` on | the taker: at once while it meets other receivers, else every 16th position or so, and when it finds the lane empty; whoever finds the cell at `head` stale |
 //! | clear the lane's bit, then look at the cell at `head` again, set it again if there is one (`ORD: lane-empty (seqcst) <-> lane-bit`) | a receiver that found the lane empty but one below it not |
 //!
 //! # Death
@@ -22,7 +22,7 @@
 //! and never outside of the memory (positions are masked, slots checked). Loops are bounded.
 
 use super::words::{Cell, LANES, State, Word, Words};
-use crossing_sync::atomic::{Ordering, dekker};
+use crossing_sync::atomic::{AtomicU64, Ordering, dekker};
 use crossing_sys::crash;
 
 /// The most retries before a scribbling peer is suspected.
@@ -33,9 +33,16 @@ const MAX_TRIES: u32 = 1 << 20;
 pub struct Memo {
     head: std::sync::atomic::AtomicU64,
     tail: std::sync::atomic::AtomicU64,
+    /// Every cell before it was found stale, or its message taken by this process.
+    next: std::sync::atomic::AtomicU64,
+    /// For so many messages more the head is moved on at once, since other receivers move it too.
+    company: std::sync::atomic::AtomicU32,
     /// How often the lane was found empty in a row although its bit was set.
     misses: std::sync::atomic::AtomicU32,
 }
+
+/// For so many messages after a meeting with another receiver the head is kept exact.
+const COMPANY: u32 = 256;
 
 /// After so many of them the lane's bit is cleared: a bit that is cleared and set for each message costs more than a look.
 const MISSES: u32 = 16;
@@ -83,7 +90,7 @@ pub(super) fn push<W: Words>(words: &W, lane: u32, slot: u32, word: Word) -> boo
         if cell.compare_exchange(seen, name, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
             crash::point("queue.push.written");
             memo.tail.store(position + 1, Ordering::Relaxed);
-            if (position + 1) & ((len / 4).clamp(1, 16) - 1) == 0 {
+            if (position + 1) & (stride(bits) - 1) == 0 {
                 tail.fetch_max(position + 1, Ordering::AcqRel);
             }
             raise(words, 1 << lane);
@@ -131,38 +138,74 @@ fn find<W: Words>(words: &W, lane: u32, cell: Cell) -> Option<(u32, Word)> {
     there.then_some((index, word))
 }
 
+/// How many positions a lone receiver, or a sender, goes on before it tells the others, in a lane of `1 << bits` cells.
+fn stride(bits: u32) -> u64 {
+    ((1_u64 << bits) / 4).clamp(1, 16)
+}
+
+/// Moves the head on to `next`, if it is `seen`; whether it was.
+fn advance(head: &AtomicU64, seen: u64, next: u64) -> bool {
+    seen == next || head.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+}
+
 /// Takes the first message of `lane`.
 pub(super) fn take<W: Words>(words: &W, lane: u32) -> Option<u32> {
     let bits = words.lane_bits();
     let head = &words.lane(lane).head.0;
     let me = words.me().id().raw();
+    let memo = words.memo(lane);
+    // Relaxed: this process's own hints.
+    let mut next = memo.next.load(Ordering::Relaxed);
+    let mut first = head.load(Ordering::Acquire);
     for _ in 0..MAX_TRIES {
-        let position = head.load(Ordering::Acquire);
+        // A memory of more than a stride ahead is of a head that a peer set back.
+        let position = if next > first && next - first <= stride(bits) { next } else { first };
         // ORD: lane-look (acquire) <-> lane-push
         let cell = Cell(words.cell(lane, position).load(Ordering::SeqCst));
         if cell.turn() != Cell::turn_of(position, bits) {
-            // Somebody moved the head on, and the cell was written for the turn after: look again.
-            if head.load(Ordering::Acquire) != position {
+            // Either the end, or others went on and around meanwhile.
+            let now = head.load(Ordering::Acquire);
+            if now > position {
+                first = now;
                 continue;
+            }
+            // Nothing is here: let everybody see it.
+            if now < position {
+                advance(head, now, position);
             }
             return None;
         }
-        if let Some((index, word)) = find(words, lane, cell) {
-            let slot = words.slot(index);
-            crash::point("queue.take.before");
-            // ORD: slot-taken (acquire) <-> slot-ready
-            let mine = word.to(State::Taken, me).0;
-            if slot.word.compare_exchange(word.0, mine, Ordering::SeqCst, Ordering::Relaxed).is_err() {
-                continue;
+        let Some((index, word)) = find(words, lane, cell) else {
+            // Stale. Somebody else took it, so that somebody else moves the head too.
+            memo.company.store(COMPANY, Ordering::Relaxed);
+            next = position + 1;
+            if !advance(head, first, next) {
+                first = head.load(Ordering::Acquire);
+            } else {
+                first = next;
             }
-            crash::point("queue.take.after");
-            // Relaxed: the owner's own.
-            slot.position.store(position, Ordering::Relaxed);
-            foresee(words, lane, position + 2);
-            let _ = head.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
-            return Some(index);
+            continue;
+        };
+        let slot = words.slot(index);
+        crash::point("queue.take.before");
+        // ORD: slot-taken (acquire) <-> slot-ready
+        let mine = word.to(State::Taken, me).0;
+        if slot.word.compare_exchange(word.0, mine, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+            memo.company.store(COMPANY, Ordering::Relaxed);
+            continue;
         }
-        let _ = head.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
+        crash::point("queue.take.after");
+        // Relaxed: the owner's own.
+        slot.position.store(position, Ordering::Relaxed);
+        foresee(words, lane, position + 2);
+        next = position + 1;
+        memo.next.store(next, Ordering::Relaxed);
+        let company = memo.company.load(Ordering::Relaxed);
+        memo.company.store(company.saturating_sub(1), Ordering::Relaxed);
+        if company > 0 || next & (stride(bits) - 1) == 0 {
+            advance(head, first, next);
+        }
+        return Some(index);
     }
     None
 }
