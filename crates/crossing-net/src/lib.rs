@@ -18,6 +18,9 @@
 //! A [`Stream`] carries frames between programs that use Crossing (the layout is in `docs/format/frame.md`). A
 //! [`RawStream`] carries bytes to and from any program: `Stream::options().raw()`, [`Listener::accept_raw`].
 //!
+//! A [`Session`] carries messages through the loss of connections: `Stream::options().session(..)`,
+//! `Listener::options().session(..)`.
+//!
 //! Each blocking call exists as itself, `try_`, `_timeout` and `_deadline`; the deadline of `None` is no end. Waiting
 //! is done by the kernel. A peer that is gone is an error, never a signal.
 
@@ -27,6 +30,7 @@ mod endpoint;
 mod link;
 mod listener;
 mod raw;
+mod session;
 mod stream;
 
 pub use crossing_sys::file::Access;
@@ -36,6 +40,10 @@ pub use endpoint::{Endpoint, SysvAddress, ToEndpoint};
 pub use link::Peer;
 pub use listener::{Listener, ListenerOptions};
 pub use raw::{RawOptions, RawStream};
+pub use session::{
+    Session, SessionCause, SessionConnector, SessionEvent, SessionListener, SessionListenerOptions,
+    SessionLoss, SessionOptions, SessionRefusal,
+};
 pub use stream::{Stream, StreamOptions};
 
 #[cfg(test)]

@@ -1,12 +1,12 @@
 //! A connected socket of either mechanism, and who is at its other end.
 
 use crate::Endpoint;
-use crossing_sys::local::{self, Credentials, LocalName, LocalStream, Progress, Wait};
+use crossing_sys::local::{self, Credentials, LocalName, LocalStream, Progress, Ready, Wait};
 use crossing_sys::{Error, ErrorKind, Result};
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Who connected.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,6 +97,20 @@ impl Link {
 
     pub(crate) fn send_or_ready(&self, bytes: &[u8], wait: Wait) -> io::Result<Progress> {
         with_socket!(self, socket => local::send_or_ready(socket, bytes, wait))
+    }
+
+    /// Waits until sending would not wait, at most until `deadline`; `false` when the time ran out.
+    pub(crate) fn wait_writable(&self, deadline: Instant) -> io::Result<bool> {
+        let interest = Ready { readable: false, writable: true };
+        match with_socket!(self, socket => local::wait_ready(socket, interest, Some(deadline))) {
+            Ok(ready) => Ok(ready.writable),
+            // A pipe of Windows cannot be asked: whoever waits asks again soon.
+            Err(cause) if cause.kind() == io::ErrorKind::Unsupported => {
+                std::thread::sleep(Duration::from_millis(1));
+                Ok(true)
+            }
+            Err(cause) => Err(cause),
+        }
     }
 
     /// An error of the system on this connection.

@@ -60,6 +60,10 @@ impl ListenerOptions {
         self
     }
 
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// Listens at `endpoint`. A stale Unix socket file is replaced, a live one never; a pipe's name is taken only if
     /// nobody has it; a TCP port is reused at once
     /// after its last listener closed.
@@ -186,7 +190,7 @@ impl Listener {
     accepts!(Stream, new, accept, try_accept, accept_timeout, accept_deadline);
     accepts!(RawStream, new, accept_raw, try_accept_raw, accept_raw_timeout, accept_raw_deadline);
 
-    fn accept_link(&self, wait: Wait) -> Result<(Link, Peer)> {
+    pub(crate) fn accept_link(&self, wait: Wait) -> Result<(Link, Peer)> {
         let result = match &self.socket {
             Socket::Tcp(listener) => self.accept_tcp(listener, wait),
             Socket::Local(listener) => listener.accept(wait).map(|(stream, credentials)| {

@@ -72,6 +72,10 @@ impl StreamOptions {
         self
     }
 
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings
+    }
+
     /// The same options for a connection that carries bare bytes, to and from any program.
     #[must_use]
     pub fn raw(&self) -> RawOptions {

@@ -79,6 +79,8 @@ pub struct Session {
     fin_sent: bool,
     peer_fin: bool,
     was_up: bool,
+    rose: bool,
+    first_failure: Option<Cause>,
     attempt: u64,
     close_said: bool,
     /// Both sides ended; a client that does not know it yet may come back.
@@ -113,6 +115,8 @@ impl Session {
             fin_sent: false,
             peer_fin: false,
             was_up: false,
+            rose: false,
+            first_failure: None,
             attempt: 0,
             close_said: false,
             ended: false,
@@ -201,6 +205,8 @@ impl Session {
             if self.phase == Phase::Up {
                 self.since = now;
                 self.happened(Event::Reconnecting(cause));
+            } else {
+                self.first_failure = Some(cause);
             }
             self.phase = Phase::Down;
         }
@@ -325,6 +331,29 @@ impl Session {
         !self.inbound.is_empty() || self.peer_fin
     }
 
+    /// Whether an acknowledgement is due.
+    #[must_use]
+    pub fn owes_ack(&self) -> bool {
+        self.ack_due
+    }
+
+    /// Whether the peer's end has arrived, with everything before it.
+    #[must_use]
+    pub fn peer_ended(&self) -> bool {
+        self.peer_fin
+    }
+
+    /// Why the latest connection failed, while none ever stood.
+    #[must_use]
+    pub fn first_failure(&self) -> Option<Cause> {
+        self.first_failure.filter(|_| !self.was_up)
+    }
+
+    /// Whether a connection stood since the last call of this.
+    pub fn take_rose(&mut self) -> bool {
+        std::mem::take(&mut self.rose)
+    }
+
     /// Whether everything that was sent (and the end, if sending was ended) was acknowledged.
     #[must_use]
     pub fn is_drained(&self) -> bool {
@@ -349,6 +378,13 @@ impl Session {
                 self.control.clear();
             }
             self.over(Event::Lost(Loss::Abandoned));
+        }
+    }
+
+    /// No further connection can come: a session without one is lost.
+    pub fn expire(&mut self) {
+        if matches!(self.phase, Phase::Down | Phase::Opening) {
+            self.lose(Loss::Expired);
         }
     }
 
@@ -425,7 +461,7 @@ impl Session {
             true => Event::Resumed { resent: sent_before - theirs.received },
             false => Event::Connected,
         };
-        self.was_up = true;
+        (self.was_up, self.rose) = (true, true);
         self.happened(event);
         self.phase = Phase::Up;
         (self.heard_at, self.said_at) = (now, now);

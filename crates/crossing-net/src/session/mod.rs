@@ -1,0 +1,303 @@
+//! Sessions: streams that outlive their connections.
+
+mod core;
+mod listener;
+mod options;
+
+pub use crossing_wire::session::{
+    Cause as SessionCause, Event as SessionEvent, Loss as SessionLoss, Refusal as SessionRefusal,
+};
+pub use listener::SessionListener;
+pub use options::{SessionConnector, SessionListenerOptions, SessionOptions};
+
+use self::core::{Core, Locked};
+use crossing_sys::local::Wait;
+use crossing_sys::{Error, ErrorKind, Result};
+use crossing_wire::session::{Phase, Received, SendError};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const SEND: &str = "send to";
+const RECV: &str = "receive from";
+
+/// A stream of messages that survives the loss of its connection: nothing is lost, doubled or reordered.
+///
+/// Made by [`StreamOptions::session`](crate::StreamOptions::session) on one side and accepted by a [`SessionListener`]
+/// on the other. When the connection breaks, the connecting side makes another one, with growing waits; each side then
+/// goes on from the first message that the other lacks. Sending goes on meanwhile as long as the resend buffer has
+/// room. What happens can be watched ([`try_event`](Self::try_event)) and need not be.
+///
+/// Dropping it gives the session up, and the peer is told; [`close`](Self::close) ends it so that the peer has
+/// everything.
+///
+/// ```
+/// use crossing_net::{Listener, SessionOptions, Stream};
+/// let listener = Listener::options().session(&SessionOptions::default()).bind("tcp:127.0.0.1:0")?;
+/// let mut client = Stream::options().session(&SessionOptions::default()).connect(listener.endpoint())?;
+/// let (mut server, _peer) = listener.accept()?;
+/// client.send(b"hello")?;
+/// assert_eq!(server.recv()?, b"hello");
+/// # Ok::<(), crossing_net::Error>(())
+/// ```
+///
+/// # Platform-specific behavior
+/// Everywhere: each session has one thread that reads, and one more once its connection was full.
+#[derive(Debug)]
+pub struct Session {
+    core: Arc<Core>,
+    message: Vec<u8>,
+}
+
+impl Session {
+    fn new(core: Arc<Core>) -> Self {
+        Self { core, message: Vec::new() }
+    }
+
+    /// Sends a message, waiting for room in the resend buffer without end: it has room again when the peer's application
+    /// took what was sent.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] when the peer does not accept messages of this length, [`ErrorKind::Disconnected`] when
+    /// the session is lost, [`ErrorKind::ApiMisuse`] after [`end_sending`](Self::end_sending).
+    pub fn send(&self, message: &[u8]) -> Result<()> {
+        self.send_deadline(message, None)
+    }
+
+    /// Sends a message if the resend buffer has room; `false` if not.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    #[must_use = "false means that nothing was sent"]
+    pub fn try_send(&self, message: &[u8]) -> Result<bool> {
+        self.send_wait(message, Wait::Never)
+    }
+
+    /// As [`send`](Self::send), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and [`ErrorKind::TimedOut`]: nothing was sent.
+    pub fn send_timeout(&self, message: &[u8], timeout: Duration) -> Result<()> {
+        self.send_deadline(message, Instant::now().checked_add(timeout))
+    }
+
+    /// As [`send`](Self::send), waiting until `deadline` (`None`: without end).
+    ///
+    /// # Errors
+    /// As [`send_timeout`](Self::send_timeout).
+    pub fn send_deadline(&self, message: &[u8], deadline: impl Into<Option<Instant>>) -> Result<()> {
+        match self.send_wait(message, crate::link::until(deadline.into()))? {
+            true => Ok(()),
+            false => Err(self
+                .core
+                .fault(ErrorKind::TimedOut, SEND)
+                .detail("the resend buffer is full of messages that the peer did not take yet")),
+        }
+    }
+
+    fn send_wait(&self, message: &[u8], wait: Wait) -> Result<bool> {
+        let mut state = self.core.lock();
+        loop {
+            match state.engine.send(message) {
+                Ok(()) => {
+                    self.core.flush(&mut state);
+                    return Ok(true);
+                }
+                Err(SendError::Full) => {}
+                Err(SendError::TooLarge { max }) => {
+                    let kind = ErrorKind::TooLarge { len: message.len() as u64, max: max as u64 };
+                    let error = self.core.fault(kind, SEND).detail("the peer accepts no longer messages");
+                    return Err(error.fix("split the message, or raise max_frame_len on the receiving side"));
+                }
+                Err(SendError::Over) => return Err(self.core.over(&state, SEND)),
+                Err(_) => {
+                    let error = self.core.fault(ErrorKind::ApiMisuse, SEND);
+                    return Err(error.detail("sending was ended on this side"));
+                }
+            }
+            match self.rest(state, wait) {
+                Some(woken) => state = woken,
+                None => return Ok(false),
+            }
+        }
+    }
+
+    /// Sleeps until something changed; `None` when the wait is over.
+    fn rest<'a>(&self, state: Locked<'a>, wait: Wait) -> Option<Locked<'a>> {
+        match wait {
+            Wait::Never => None,
+            Wait::Until(at) if Instant::now() >= at => None,
+            Wait::Until(at) => Some(self.core.sleep(state, Some(at))),
+            Wait::Forever => Some(self.core.sleep(state, None)),
+        }
+    }
+
+    /// Receives the next message, waiting for it without end. It is lent until the next call.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Disconnected`] when the peer ended ([`peer_ended`](Self::peer_ended)), or when the session is lost
+    /// and everything that had arrived was taken.
+    pub fn recv(&mut self) -> Result<&[u8]> {
+        self.recv_deadline(None)
+    }
+
+    /// Receives the next message if it has arrived; `None` if not.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn try_recv(&mut self) -> Result<Option<&[u8]>> {
+        Ok(if self.recv_wait(Wait::Never)? { Some(&self.message) } else { None })
+    }
+
+    /// As [`recv`](Self::recv), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv), and [`ErrorKind::TimedOut`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<&[u8]> {
+        self.recv_deadline(Instant::now().checked_add(timeout))
+    }
+
+    /// As [`recv`](Self::recv), waiting until `deadline` (`None`: without end).
+    ///
+    /// # Errors
+    /// As [`recv_timeout`](Self::recv_timeout).
+    pub fn recv_deadline(&mut self, deadline: impl Into<Option<Instant>>) -> Result<&[u8]> {
+        match self.recv_wait(crate::link::until(deadline.into()))? {
+            true => Ok(&self.message),
+            false => Err(self.core.fault(ErrorKind::TimedOut, RECV)),
+        }
+    }
+
+    fn recv_wait(&mut self, wait: Wait) -> Result<bool> {
+        let core = Arc::clone(&self.core);
+        let mut state = core.lock();
+        loop {
+            let over = state.engine.phase() == Phase::Over;
+            match state.engine.recv() {
+                Received::Message(message) => {
+                    self.message.clear();
+                    self.message.extend_from_slice(message);
+                    if state.engine.owes_ack() {
+                        core.flush(&mut state);
+                    }
+                    return Ok(true);
+                }
+                Received::Ended => {
+                    core.flush(&mut state);
+                    let error = core.fault(ErrorKind::Disconnected, RECV);
+                    return Err(error.detail("it ended its stream; everything that it sent was received"));
+                }
+                Received::Nothing if over => return Err(core.over(&state, RECV)),
+                Received::Nothing => core.flush(&mut state),
+            }
+            match self.rest(state, wait) {
+                Some(woken) => state = woken,
+                None => return Ok(false),
+            }
+        }
+    }
+
+    /// Whether the peer said that it sends nothing more, and everything before that arrived here.
+    #[must_use]
+    pub fn peer_ended(&self) -> bool {
+        self.core.lock().engine.peer_ended()
+    }
+
+    /// Whether there is a connection now.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.core.lock().engine.phase() == Phase::Up
+    }
+
+    /// What happened since the last call: connected, reconnecting, resumed, ended, lost. The latest 256 are kept.
+    pub fn try_event(&self) -> Option<SessionEvent> {
+        self.core.lock().events.pop_front()
+    }
+
+    /// The next thing that happens, waiting for it at most `timeout`; `None` when nothing did.
+    pub fn event_timeout(&self, timeout: Duration) -> Option<SessionEvent> {
+        let wait = Wait::at_most(timeout);
+        let mut state = self.core.lock();
+        loop {
+            if let Some(event) = state.events.pop_front() {
+                return Some(event);
+            }
+            state = self.rest(state, wait)?;
+        }
+    }
+
+    /// Waits until the peer's application took everything that was sent, at most `timeout`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`], [`ErrorKind::Disconnected`] when the session is lost.
+    pub fn flush_timeout(&self, timeout: Duration) -> Result<()> {
+        let wait = Wait::at_most(timeout);
+        let mut state = self.core.lock();
+        loop {
+            if state.engine.is_drained() {
+                return Ok(());
+            }
+            if state.engine.phase() == Phase::Over {
+                return Err(self.core.over(&state, SEND));
+            }
+            let Some(woken) = self.rest(state, wait) else {
+                let error = self.core.fault(ErrorKind::TimedOut, "await the peer's acknowledgement on");
+                return Err(error.detail("the peer did not take everything yet"));
+            };
+            state = woken;
+        }
+    }
+
+    /// Says that nothing more will be sent; the peer learns it after everything that was sent. Receiving goes on.
+    pub fn end_sending(&self) {
+        let mut state = self.core.lock();
+        state.engine.end_sending();
+        self.core.flush(&mut state);
+    }
+
+    /// Ends the session: ends sending, and waits at most `timeout` until the peer took everything, dropping what it still
+    /// sends. Once the peer ends too, the session is over on both sides.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`] when the peer did not take everything in time, [`ErrorKind::Disconnected`] when the
+    /// session was lost before that.
+    pub fn close(mut self, timeout: Duration) -> Result<()> {
+        let deadline = Instant::now().checked_add(timeout);
+        self.end_sending();
+        // What the peer still sends must be taken, or it might never come to reading.
+        let result = loop {
+            let received = self.recv_wait(crate::link::until(deadline));
+            let state = self.core.lock();
+            match (received, state.engine.phase()) {
+                (_, Phase::Over) if state.loss.is_none() => break Ok(()),
+                (Err(error), Phase::Over) => break Err(error),
+                (Ok(true), _) => continue,
+                _ => {}
+            }
+            // Its end has come; its acknowledgement of ours is awaited.
+            if deadline.is_some_and(|at| Instant::now() >= at) {
+                break match state.engine.is_drained() {
+                    true => Ok(()),
+                    false => Err(self.late()),
+                };
+            }
+            if state.engine.peer_ended() {
+                drop(self.core.sleep(state, deadline));
+            }
+        };
+        drop(self);
+        result
+    }
+
+    fn late(&self) -> Error {
+        self.core.fault(ErrorKind::TimedOut, "end").detail("the peer did not take everything in time")
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.core.abandon();
+    }
+}
+
+#[cfg(test)]
+mod tests;
