@@ -9,6 +9,7 @@
 mod aside;
 mod core;
 mod lanes;
+mod memo;
 mod slots;
 mod sweep;
 mod words;
@@ -23,7 +24,7 @@ mod memory;
 mod shared;
 
 pub use self::core::{Core, DEAD_LANE, Limits, Taken, Terms};
-pub use self::lanes::Memo;
+pub use self::memo::Memo;
 pub use self::words::{
     Cell, DEAD, INLINE, LANES, Lane, Ledger, Line, Line2, MAX_CAPACITY, Shared, Slot, State, Word, Words,
     map_words,

@@ -28,19 +28,6 @@ use crossing_sys::crash;
 /// The most retries before a scribbling peer is suspected.
 const MAX_TRIES: u32 = 1 << 20;
 
-/// What this process remembers of a lane, so as not to look at words that others write. Never trusted: only where to begin.
-#[derive(Debug, Default)]
-pub struct Memo {
-    head: std::sync::atomic::AtomicU64,
-    tail: std::sync::atomic::AtomicU64,
-    /// Every cell before it was found stale, or its message taken by this process.
-    next: std::sync::atomic::AtomicU64,
-    /// For so many messages more the head is moved on at once, since other receivers move it too.
-    company: std::sync::atomic::AtomicU32,
-    /// How often the lane was found empty in a row although its bit was set.
-    misses: std::sync::atomic::AtomicU32,
-}
-
 /// For so many messages after a meeting with another receiver the head is kept exact.
 const COMPANY: u32 = 256;
 

@@ -2,8 +2,8 @@
 //! checked against this process's own copy of the layout.
 #![allow(unsafe_code)] // references and copies within the claimed range
 
-use super::lanes::Memo;
 use super::layout::{Blocks, Layout};
+use super::memo::Memo;
 use super::words::{Cell, DEAD, INLINE, Lane, Ledger, Shared, Slot, Words};
 use crossing_shm::Region;
 use crossing_sync::Participant;

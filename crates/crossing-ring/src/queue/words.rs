@@ -1,6 +1,6 @@
 //! The words of a slot queue: how they are packed, and where a protocol finds them. Drawn in `docs/format/queue.md`.
 
-use super::lanes::Memo;
+use super::memo::Memo;
 use crossing_sync::Participant;
 use crossing_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crossing_sync::raw::bell::RawBell;
