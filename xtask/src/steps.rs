@@ -238,7 +238,8 @@ impl Context {
     }
 }
 
-fn quick(run: Run) -> Run {
+/// Optimised, without what only a real release needs.
+pub fn quick(run: Run) -> Run {
     QUICK_RELEASE.iter().fold(run, |run, (name, value)| run.env(name, value))
 }
 

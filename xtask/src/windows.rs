@@ -11,7 +11,7 @@ const COMPILER: &str = "x86_64-w64-mingw32-gcc";
 /// Debian's packages with Wine and the compiler.
 const DEBIAN: &str = "wine wine64 gcc-mingw-w64-x86-64";
 /// What runs under Wine.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 10] = [
     "crossing-wire",
     "crossing-sys",
     "crossing-testkit",
@@ -21,6 +21,7 @@ const PACKAGES: [&str; 9] = [
     "crossing-queue",
     "crossing",
     "crossing-interop-windows-tests",
+    "crossing-cli",
 ];
 /// Wine 8 (Debian 12) has no bcryptprimitives.dll, from which Rust's standard library takes its random bytes.
 const RANDOM_DLL: &str = "bcryptprimitives.dll";
@@ -38,7 +39,7 @@ __declspec(dllexport) BOOL WINAPI ProcessPrng(PBYTE bytes, SIZE_T count) {
 BOOL WINAPI DllMain(HINSTANCE instance, DWORD reason, LPVOID reserved) { return TRUE; }
 ";
 
-/// Builds and runs the tests of [`PACKAGES`] for Windows, adding them to `counts`.
+/// Builds and runs the tests of [`PACKAGES`] and the crash suite for Windows, adding them to `counts`.
 ///
 /// # Errors
 /// What is missing on this machine with the command that installs it, or what failed.
@@ -49,7 +50,10 @@ pub fn test(root: &Path, target_directory: &Path, counts: &mut Counts) -> Result
     wine.random_bytes()?;
     let packages: String = PACKAGES.iter().map(|package| format!(" -p {package}")).collect();
     let run = Run::new(root, "cargo", &format!("test --no-fail-fast --tests --target {TARGET}{packages}"));
-    under_wine(run, &wine).counting(Runner::Libtest).run(counts)
+    under_wine(run, &wine).counting(Runner::Libtest).run(counts)?;
+    let crash = format!("test --release -p crossing-crash-tests --target {TARGET} --target-dir");
+    let crash = Run::new(root, "cargo", &crash).arg(target_directory.join("crash"));
+    crate::steps::quick(under_wine(crash, &wine)).counting(Runner::Libtest).run(counts)
 }
 
 /// Built by MinGW, run by `wine`.
