@@ -122,10 +122,12 @@ impl Endpoint {
     /// Whether this crate's [`Stream`](crate::Stream) and [`Listener`](crate::Listener) carry it.
     ///
     /// # Platform-specific behavior
-    /// `tcp:` everywhere, `unix:` on Unix, `pipe:` on Windows.
+    /// `tcp:` everywhere, `tls:` too if built with that feature, `unix:` on Unix, `pipe:` on Windows.
     #[must_use]
     pub fn is_socket(&self) -> bool {
-        matches!(self, Self::Tcp { .. }) || local_name(self).is_some_and(|name| name.is_supported())
+        matches!(self, Self::Tcp { .. })
+            || (cfg!(feature = "tls") && matches!(self, Self::Tls { .. }))
+            || local_name(self).is_some_and(|name| name.is_supported())
     }
 }
 

@@ -22,7 +22,12 @@ fn every_scheme_is_read_and_written_alike() {
         assert_eq!(endpoint.to_string(), text);
         assert_eq!(endpoint.scheme(), text.split(':').next().unwrap());
         let local = if cfg!(windows) { "pipe" } else { "unix" };
-        assert_eq!(endpoint.is_socket(), text.starts_with("tcp") || text.starts_with(local));
+        assert_eq!(
+            endpoint.is_socket(),
+            text.starts_with("tcp")
+                || text.starts_with(local)
+                || (cfg!(feature = "tls") && text.starts_with("tls"))
+        );
     }
     assert_eq!("sysv:0xffffffff".parse::<Endpoint>().unwrap(), Endpoint::Sysv(SysvAddress::Key(-1)));
     assert_eq!("mq:q".parse::<Endpoint>().unwrap(), Endpoint::MessageQueue("/q".into()));

@@ -32,6 +32,8 @@ mod listener;
 mod raw;
 mod session;
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 
 pub use crossing_sys::file::Access;
 pub use crossing_sys::local::{Credentials, LocalName};
@@ -45,6 +47,11 @@ pub use session::{
     SessionLoss, SessionOptions, SessionRefusal,
 };
 pub use stream::{Stream, StreamOptions};
+
+#[cfg(feature = "tls")]
+pub use tls::TlsOptions;
+#[cfg(feature = "dev-cert")]
+pub use tls::{DevAuthority, DevCertificate};
 
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,9 @@
 //! A connected socket of either mechanism, and who is at its other end.
 
 use crate::Endpoint;
+use crate::stream::Settings;
+#[cfg(feature = "tls")]
+use crate::tls::TlsStream;
 use crossing_sys::local::{self, Credentials, LocalName, LocalStream, Progress, Ready, Wait};
 use crossing_sys::{Error, ErrorKind, Result};
 use std::fmt;
@@ -31,6 +34,8 @@ impl fmt::Display for Peer {
 enum Socket {
     Tcp(TcpStream),
     Local(LocalStream),
+    #[cfg(feature = "tls")]
+    Tls(Box<TlsStream>),
 }
 
 /// A connection and the name to speak of it.
@@ -41,10 +46,12 @@ pub(crate) struct Link {
 }
 
 macro_rules! with_socket {
-    ($link:expr, $socket:ident => $call:expr) => {
+    ($link:expr, $socket:ident => $call:expr, $tls:ident => $tls_call:expr) => {
         match &$link.socket {
             Socket::Tcp($socket) => $call,
             Socket::Local($socket) => $call,
+            #[cfg(feature = "tls")]
+            Socket::Tls($tls) => $tls_call,
         }
     };
 }
@@ -60,10 +67,46 @@ impl Link {
         Self { socket: Socket::Local(stream), name }
     }
 
-    pub(crate) fn connect(endpoint: &Endpoint, wait: Wait, nodelay: bool) -> Result<Self> {
+    #[cfg(feature = "tls")]
+    pub(crate) fn tls(stream: TlsStream, name: String) -> Self {
+        Self { socket: Socket::Tls(Box::new(stream)), name }
+    }
+
+    /// What TLS agreed: the application protocol, and whether an earlier TLS session went on.
+    #[cfg(feature = "tls")]
+    pub(crate) fn agreed(&self) -> Option<(Option<Vec<u8>>, bool)> {
+        match &self.socket {
+            Socket::Tls(stream) => Some((stream.alpn(), stream.is_resumed())),
+            _ => None,
+        }
+    }
+
+    /// Connects and hangs up: it wakes who accepts there.
+    pub(crate) fn knock(endpoint: &Endpoint, wait: Wait) {
+        match endpoint {
+            Endpoint::Tcp { host, port } | Endpoint::Tls { host, port } => {
+                let _ = connect_tcp(endpoint, host, *port, wait);
+            }
+            _ => {
+                let _ = local_name(endpoint).map(|name| LocalStream::connect(&name, wait));
+            }
+        }
+    }
+
+    pub(crate) fn connect(endpoint: &Endpoint, wait: Wait, settings: &Settings) -> Result<Self> {
+        let nodelay = settings.nodelay;
         match endpoint {
             Endpoint::Tcp { host, port } => {
                 Ok(Self::tcp(connect_tcp(endpoint, host, *port, wait)?, endpoint.to_string(), nodelay))
+            }
+            #[cfg(feature = "tls")]
+            Endpoint::Tls { host, port } => {
+                let tcp = connect_tcp(endpoint, host, *port, wait)?;
+                let _ = tcp.set_nodelay(nodelay);
+                let options = settings.tls.clone().unwrap_or_default();
+                let failed = |cause: io::Error| tls_error(cause, "connect to", &endpoint.to_string());
+                let stream = TlsStream::connect(tcp, host, &options)?;
+                Ok(Self::tls(stream.map_err(failed)?, endpoint.to_string()))
             }
             _ => match local_name(endpoint) {
                 Some(name) => Ok(Self::local(LocalStream::connect(&name, wait)?, endpoint.to_string())),
@@ -76,34 +119,52 @@ impl Link {
         match &self.socket {
             Socket::Tcp(stream) => stream.peer_addr().map(Peer::Tcp),
             Socket::Local(stream) => stream.credentials().map(Peer::Local),
+            #[cfg(feature = "tls")]
+            Socket::Tls(stream) => stream.tcp().peer_addr().map(Peer::Tcp),
         }
     }
 
     pub(crate) fn recv(&self, buffer: &mut [u8], wait: Wait) -> io::Result<usize> {
-        with_socket!(self, socket => local::recv(socket, buffer, wait))
+        with_socket!(self, socket => local::recv(socket, buffer, wait), tls => tls.recv(buffer, wait))
     }
 
     pub(crate) fn send(&self, bytes: &[u8], wait: Wait) -> io::Result<usize> {
-        with_socket!(self, socket => local::send(socket, bytes, wait))
+        with_socket!(self, socket => local::send(socket, bytes, wait), tls => tls.send(bytes, wait))
     }
 
     pub(crate) fn send_vectored(&self, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
-        with_socket!(self, socket => local::send_vectored(socket, parts, wait))
+        with_socket!(self, socket => local::send_vectored(socket, parts, wait), tls => {
+            let first = parts.iter().find(|part| !part.is_empty());
+            first.map_or(Ok(0), |part| tls.send(part, wait))
+        })
     }
 
     pub(crate) fn end_sending(&self) -> io::Result<()> {
-        with_socket!(self, socket => local::end_sending(socket))
+        with_socket!(self, socket => local::end_sending(socket), tls => tls.end_sending())
     }
 
     pub(crate) fn send_or_ready(&self, bytes: &[u8], wait: Wait) -> io::Result<Progress> {
-        with_socket!(self, socket => local::send_or_ready(socket, bytes, wait))
+        with_socket!(self, socket => local::send_or_ready(socket, bytes, wait), tls => tls.send_or_ready(bytes, wait))
+    }
+
+    /// Passes on what was taken but did not go yet (TLS holds encrypted bytes back); `false` when there is no room.
+    pub(crate) fn flush(&self) -> io::Result<bool> {
+        with_socket!(self, _socket => Ok(true), tls => match tls.flush(Wait::Never) {
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            result => result.map(|()| true),
+        })
     }
 
     /// Waits until sending would not wait, at most until `deadline`; `false` when the time ran out.
     pub(crate) fn wait_writable(&self, deadline: Instant) -> io::Result<bool> {
         let interest = Ready { readable: false, writable: true };
-        match with_socket!(self, socket => local::wait_ready(socket, interest, Some(deadline))) {
-            Ok(ready) => Ok(ready.writable),
+        let ready = with_socket!(
+            self,
+            socket => local::wait_ready(socket, interest, Some(deadline)).map(|ready| ready.writable),
+            tls => tls.wait_writable(deadline)
+        );
+        match ready {
+            Ok(ready) => Ok(ready),
             // A pipe of Windows cannot be asked: whoever waits asks again soon.
             Err(cause) if cause.kind() == io::ErrorKind::Unsupported => {
                 std::thread::sleep(Duration::from_millis(1));
@@ -115,6 +176,10 @@ impl Link {
 
     /// An error of the system on this connection.
     pub(crate) fn error(&self, cause: io::Error, operation: &'static str) -> Error {
+        #[cfg(feature = "tls")]
+        if crate::tls::reason(&cause).is_some() {
+            return tls_error(cause, operation, &self.name);
+        }
         let given_up = cause.kind() == io::ErrorKind::TimedOut && cause.raw_os_error().is_some();
         let error = Error::os(cause, operation, self.name.clone());
         if given_up {
@@ -128,6 +193,15 @@ impl Link {
 
     pub(crate) fn fault(&self, kind: ErrorKind, operation: &'static str) -> Error {
         Error::new(kind, operation, self.name.clone())
+    }
+}
+
+/// The error of a connection on which TLS failed.
+#[cfg(feature = "tls")]
+fn tls_error(cause: io::Error, operation: &'static str, name: &str) -> Error {
+    match crate::tls::reason(&cause) {
+        Some((text, fix)) => Error::new(ErrorKind::PermissionDenied, operation, name).detail(text).fix(fix),
+        None => Error::os(cause, operation, name),
     }
 }
 
@@ -147,7 +221,7 @@ pub(crate) fn until(deadline: Option<Instant>) -> Wait {
 
 pub(crate) fn unsupported(operation: &'static str, endpoint: &Endpoint) -> Error {
     let fix = match endpoint {
-        Endpoint::Tls { .. } => "use tcp:, unix: or pipe: (TLS is not built yet)",
+        Endpoint::Tls { .. } => "build with the feature \"tls\", or use tcp:, unix: or pipe:",
         Endpoint::MessageQueue(_) | Endpoint::Log(_) => "open it as a queue, or use tcp:, unix: or pipe:",
         Endpoint::Shm(_) | Endpoint::Posix(_) | Endpoint::Sysv(_) => {
             "open it as a segment, or use tcp:, unix: or pipe:"

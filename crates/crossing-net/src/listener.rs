@@ -2,11 +2,15 @@
 
 use crate::link::{Link, Peer, local_name, resolve, unsupported, until};
 use crate::stream::Settings;
+#[cfg(feature = "tls")]
+use crate::tls::TlsStream;
 use crate::{Access, Endpoint, RawStream, Stream, ToEndpoint};
 use crossing_sys::local::{self, DEFAULT_BACKLOG, LocalListener, Ready, Wait};
 use crossing_sys::{Error, ErrorKind, Result};
 use std::io;
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+#[cfg(feature = "tls")]
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 const BIND: &str = "listen on";
@@ -60,8 +64,15 @@ impl ListenerOptions {
         self
     }
 
-    pub(crate) fn settings(&self) -> Settings {
-        self.settings
+    /// Who to be on `tls:` endpoints, and whose certificates to demand.
+    #[cfg(feature = "tls")]
+    pub fn tls(&mut self, tls: &crate::TlsOptions) -> &mut Self {
+        self.settings.tls = Some(tls.clone());
+        self
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// Listens at `endpoint`. A stale Unix socket file is replaced, a live one never; a pipe's name is taken only if
@@ -80,6 +91,14 @@ impl ListenerOptions {
                 let port = listener.local_addr().map_or(*port, |address| address.port());
                 (Socket::Tcp(listener), Endpoint::Tcp { host: host.clone(), port })
             }
+            #[cfg(feature = "tls")]
+            Endpoint::Tls { host, port } => {
+                // Before the port is taken, so that wrong files take none.
+                let config = self.settings.tls.clone().unwrap_or_default().server_config()?;
+                let listener = bind_tcp(&endpoint, host, *port, self.backlog)?;
+                let port = listener.local_addr().map_or(*port, |address| address.port());
+                (Socket::Tls(listener, RwLock::new(config)), Endpoint::Tls { host: host.clone(), port })
+            }
             _ => match local_name(&endpoint) {
                 Some(name) => {
                     (Socket::Local(LocalListener::bind(&name, self.access, self.backlog)?), endpoint)
@@ -87,7 +106,7 @@ impl ListenerOptions {
                 None => return Err(unsupported(BIND, &endpoint)),
             },
         };
-        Ok(Listener { socket, endpoint, settings: self.settings })
+        Ok(Listener { socket, endpoint, settings: self.settings.clone() })
     }
 }
 
@@ -115,6 +134,8 @@ fn bind_tcp(endpoint: &Endpoint, host: &str, port: u16, backlog: u32) -> Result<
 enum Socket {
     Tcp(TcpListener),
     Local(LocalListener),
+    #[cfg(feature = "tls")]
+    Tls(TcpListener, RwLock<Arc<rustls::ServerConfig>>),
 }
 
 /// Waits for connections. Dropping it stops that, and removes a Unix socket's file.
@@ -141,7 +162,7 @@ macro_rules! accepts {
         #[doc = concat!("As [`", stringify!($accept), "`](Self::", stringify!($accept), ").")]
         pub fn $try_accept(&self) -> Result<Option<($stream, Peer)>> {
             match self.accept_link(Wait::Never) {
-                Ok((link, peer)) => Ok(Some(($stream::$make(link, self.settings), peer))),
+                Ok((link, peer)) => Ok(Some(($stream::$make(link, &self.settings), peer))),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
                 Err(error) => Err(error),
             }
@@ -161,7 +182,7 @@ macro_rules! accepts {
         /// [`ErrorKind::TimedOut`], and those of the system.
         pub fn $deadline(&self, deadline: impl Into<Option<Instant>>) -> Result<($stream, Peer)> {
             let (link, peer) = self.accept_link(until(deadline.into()))?;
-            Ok(($stream::$make(link, self.settings), peer))
+            Ok(($stream::$make(link, &self.settings), peer))
         }
     };
 }
@@ -187,28 +208,51 @@ impl Listener {
         &self.endpoint
     }
 
+    /// Reads the certificate, the key and the trusted authorities again: connections from now on get the new ones, those
+    /// that stand go on. Without effect on endpoints without TLS.
+    ///
+    /// # Errors
+    /// Those of reading the files; the old ones stay in use then.
+    #[cfg(feature = "tls")]
+    pub fn reload_certificates(&self) -> Result<()> {
+        if let Socket::Tls(_, config) = &self.socket {
+            let new = self.settings.tls.clone().unwrap_or_default().server_config()?;
+            *config.write().unwrap_or_else(PoisonError::into_inner) = new;
+        }
+        Ok(())
+    }
+
     accepts!(Stream, new, accept, try_accept, accept_timeout, accept_deadline);
     accepts!(RawStream, new, accept_raw, try_accept_raw, accept_raw_timeout, accept_raw_deadline);
 
     pub(crate) fn accept_link(&self, wait: Wait) -> Result<(Link, Peer)> {
         let result = match &self.socket {
-            Socket::Tcp(listener) => self.accept_tcp(listener, wait),
+            Socket::Tcp(listener) => self.accept_tcp(listener, wait).map(|(stream, address)| {
+                let name = format!("{} ({address})", self.endpoint);
+                (Link::tcp(stream, name, self.settings.nodelay), Peer::Tcp(address))
+            }),
             Socket::Local(listener) => listener.accept(wait).map(|(stream, credentials)| {
                 let name = format!("{} ({credentials})", self.endpoint);
                 (Link::local(stream, name), Peer::Local(credentials))
+            }),
+            #[cfg(feature = "tls")]
+            Socket::Tls(listener, config) => self.accept_tcp(listener, wait).and_then(|(tcp, address)| {
+                let config = Arc::clone(&config.read().unwrap_or_else(PoisonError::into_inner));
+                let _ = tcp.set_nodelay(self.settings.nodelay);
+                let name = format!("{} ({address})", self.endpoint);
+                Ok((Link::tls(TlsStream::accept(tcp, config)?, name), Peer::Tcp(address)))
             }),
         };
         result.map_err(|cause| Error::os(cause, ACCEPT, self.endpoint.to_string()))
     }
 
-    fn accept_tcp(&self, listener: &TcpListener, wait: Wait) -> io::Result<(Link, Peer)> {
+    fn accept_tcp(&self, listener: &TcpListener, wait: Wait) -> io::Result<(TcpStream, SocketAddr)> {
         loop {
             match listener.accept() {
                 Ok((stream, address)) => {
                     // Some systems hand the listener's mode on.
                     stream.set_nonblocking(false)?;
-                    let name = format!("{} ({address})", self.endpoint);
-                    return Ok((Link::tcp(stream, name, self.settings.nodelay), Peer::Tcp(address)));
+                    return Ok((stream, address));
                 }
                 Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
                     let deadline = match wait {

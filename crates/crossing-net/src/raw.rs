@@ -59,7 +59,7 @@ pub struct RawStream {
 }
 
 impl RawStream {
-    pub(crate) fn new(link: Link, _: Settings) -> Self {
+    pub(crate) fn new(link: Link, _: &Settings) -> Self {
         Self { link }
     }
 

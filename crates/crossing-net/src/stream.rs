@@ -22,11 +22,13 @@ const COPIED_LEN: usize = 8 << 10;
 /// How long [`Stream::close`] waits for the peer to take the tail.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) max_frame_len: usize,
     pub(crate) handshake_timeout: Duration,
     pub(crate) nodelay: bool,
+    #[cfg(feature = "tls")]
+    pub(crate) tls: Option<crate::TlsOptions>,
 }
 
 impl Default for Settings {
@@ -35,6 +37,8 @@ impl Default for Settings {
             max_frame_len: DEFAULT_MAX_FRAME_LEN,
             handshake_timeout: Duration::from_secs(10),
             nodelay: true,
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 }
@@ -72,8 +76,15 @@ impl StreamOptions {
         self
     }
 
-    pub(crate) fn settings(&self) -> Settings {
-        self.settings
+    /// Whom to trust and who to be on `tls:` endpoints; the platform's authorities and nobody unless set.
+    #[cfg(feature = "tls")]
+    pub fn tls(&mut self, tls: &crate::TlsOptions) -> &mut Self {
+        self.settings.tls = Some(tls.clone());
+        self
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The same options for a connection that carries bare bytes, to and from any program.
@@ -89,7 +100,7 @@ impl StreamOptions {
     /// [`ErrorKind::PermissionDenied`], [`ErrorKind::Unsupported`] for endpoints that streams do not carry,
     /// [`ErrorKind::ApiMisuse`] for text that is no endpoint.
     pub fn connect<E: ToEndpoint + ?Sized>(&self, endpoint: &E) -> Result<Stream> {
-        self.link(endpoint, None).map(|link| Stream::new(link, self.settings))
+        self.link(endpoint, None).map(|link| Stream::new(link, &self.settings))
     }
 
     /// Connects to `endpoint` until `deadline` (`None`: as long as the connect timeout says).
@@ -101,7 +112,7 @@ impl StreamOptions {
         endpoint: &E,
         deadline: impl Into<Option<Instant>>,
     ) -> Result<Stream> {
-        self.link(endpoint, deadline.into()).map(|link| Stream::new(link, self.settings))
+        self.link(endpoint, deadline.into()).map(|link| Stream::new(link, &self.settings))
     }
 
     pub(crate) fn link<E: ToEndpoint + ?Sized>(
@@ -113,7 +124,7 @@ impl StreamOptions {
         if let Some(limit) = self.connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
             wait = wait.no_later_than(limit);
         }
-        Link::connect(&endpoint.to_endpoint()?, wait, self.settings.nodelay)
+        Link::connect(&endpoint.to_endpoint()?, wait, &self.settings)
     }
 }
 
@@ -132,7 +143,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub(crate) fn new(link: Link, settings: Settings) -> Self {
+    pub(crate) fn new(link: Link, settings: &Settings) -> Self {
         let encoder = Encoder::new(settings.max_frame_len);
         let mut stream = Self {
             link,
@@ -179,6 +190,14 @@ impl Stream {
     /// [`ErrorKind::Disconnected`] when nobody is any more.
     pub fn peer(&self) -> Result<Peer> {
         self.link.peer().map_err(|cause| self.link.error(cause, "ask for the peer of"))
+    }
+
+    /// What TLS agreed with the peer: the application protocol (ALPN), and whether an earlier TLS session was resumed.
+    /// `None` on connections without TLS.
+    #[cfg(feature = "tls")]
+    #[must_use]
+    pub fn tls_agreed(&self) -> Option<(Option<Vec<u8>>, bool)> {
+        self.link.agreed()
     }
 
     /// Whether the peer said that it sends nothing more: tells a planned end from a cut when receiving fails with

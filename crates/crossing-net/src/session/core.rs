@@ -107,10 +107,15 @@ impl Core {
         if let Some(link) = state.link.clone() {
             while !state.blocked {
                 let bytes = state.engine.output();
-                if bytes.is_empty() {
-                    break;
-                }
-                match link.send(bytes, Wait::Never) {
+                let result = match bytes.is_empty() {
+                    false => link.send(bytes, Wait::Never),
+                    true => match link.flush() {
+                        Ok(true) => break,
+                        Ok(false) => Err(io::ErrorKind::WouldBlock.into()),
+                        Err(cause) => Err(cause),
+                    },
+                };
+                match result {
                     Ok(len) => state.engine.consume(len, now),
                     Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
                         state.blocked = true;

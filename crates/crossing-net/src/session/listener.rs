@@ -135,7 +135,7 @@ impl Drop for SessionListener {
     fn drop(&mut self) {
         self.shared.closed.store(true, Ordering::Release);
         // The thread that accepts wakes from a connection, or by itself a little later.
-        let _ = Link::connect(self.endpoint(), Wait::at_most(Duration::from_millis(100)), true);
+        Link::knock(self.endpoint(), Wait::at_most(Duration::from_millis(100)));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
