@@ -27,9 +27,11 @@
 #![forbid(unsafe_code)]
 
 mod endpoint;
+mod halves;
 mod link;
 mod listener;
 mod raw;
+mod service;
 mod session;
 mod stream;
 #[cfg(feature = "tls")]
@@ -39,9 +41,11 @@ pub use crossing_sys::file::Access;
 pub use crossing_sys::local::{Credentials, LocalName};
 pub use crossing_sys::{Error, ErrorKind, Result};
 pub use endpoint::{Endpoint, SysvAddress, ToEndpoint};
+pub use halves::{RecvHalf, SendHalf};
 pub use link::Peer;
 pub use listener::{Listener, ListenerOptions};
 pub use raw::{RawOptions, RawStream};
+pub use service::{Call, Client, Request, Server, Service, ServiceOptions};
 pub use session::{
     Session, SessionCause, SessionConnector, SessionEvent, SessionListener, SessionListenerOptions,
     SessionLoss, SessionOptions, SessionRefusal,

@@ -4,6 +4,7 @@
 //! stays in `out`, at most one frame, and goes first with the next call of any kind, so that an interrupted call never
 //! breaks the byte stream. Receiving: bytes are read into the decoder's buffer, and frames lent out of it.
 
+use crate::halves::{RecvHalf, SendHalf};
 use crate::link::{Link, Peer, until};
 use crate::raw::RawOptions;
 use crate::{ErrorKind, Result, ToEndpoint};
@@ -11,6 +12,7 @@ use crossing_sys::Error;
 use crossing_sys::local::Wait;
 use crossing_wire::{DEFAULT_MAX_FRAME_LEN, DecodeError, Decoder, Encoder, Kind};
 use std::io::{self, IoSlice};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 const SEND: &str = "send to";
@@ -132,13 +134,15 @@ impl StreamOptions {
 /// it.
 #[derive(Debug)]
 pub struct Stream {
-    link: Link,
+    link: Arc<Link>,
     encoder: Encoder,
     decoder: Decoder,
     /// Bytes of taken frames that did not go yet: those from `sent` on.
     out: Vec<u8>,
     sent: usize,
     handshake_until: Option<Instant>,
+    /// The peer's introduction came, maybe to the other half.
+    introduced: bool,
     send_ended: bool,
 }
 
@@ -146,7 +150,8 @@ impl Stream {
     pub(crate) fn new(link: Link, settings: &Settings) -> Self {
         let encoder = Encoder::new(settings.max_frame_len);
         let mut stream = Self {
-            link,
+            link: Arc::new(link),
+            introduced: false,
             out: encoder.preamble().to_vec(),
             encoder,
             decoder: Decoder::new(settings.max_frame_len),
@@ -259,6 +264,26 @@ impl Stream {
         }
     }
 
+    /// Splits it into a half that sends and a half that receives, for two threads; awaits the peer's introduction for
+    /// that. The connection closes when both are dropped.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send) that concern the introduction.
+    pub fn split(mut self) -> Result<(SendHalf, RecvHalf)> {
+        self.handshake(Wait::Forever)?;
+        let receiving = Self {
+            link: Arc::clone(&self.link),
+            encoder: self.encoder.clone(),
+            decoder: std::mem::replace(&mut self.decoder, Decoder::new(0)),
+            out: Vec::new(),
+            sent: 0,
+            handshake_until: None,
+            introduced: true,
+            send_ended: true,
+        };
+        Ok((SendHalf(self), RecvHalf(receiving)))
+    }
+
     /// Receives the next frame, waiting for it without end. It is lent until the next call.
     ///
     /// # Errors
@@ -303,6 +328,10 @@ impl Stream {
     /// As [`send`](Self::send).
     pub fn end_sending(&mut self) -> Result<()> {
         self.end_sending_wait(Wait::Forever)
+    }
+
+    pub(crate) fn end_sending_timeout(&mut self, timeout: Duration) -> Result<()> {
+        self.end_sending_wait(Wait::at_most(timeout))
     }
 
     /// Ends the connection so that the peer gets everything that was sent: ends sending, then takes and drops what the
@@ -400,10 +429,14 @@ impl Stream {
 
     /// Awaits the peer's preamble; `false` when the wait ended before.
     fn handshake(&mut self, wait: Wait) -> Result<bool> {
+        if self.introduced {
+            return Ok(true);
+        }
         loop {
             match self.decoder.next_preamble() {
                 Ok(Some(peer)) => {
                     self.encoder.set_limit(peer.max_frame_len as usize);
+                    self.introduced = true;
                     return Ok(true);
                 }
                 Ok(None) => {}
@@ -466,7 +499,7 @@ impl Stream {
     }
 
     fn read(&mut self, wait: Wait) -> Result<bool> {
-        let introduced = self.decoder.peer().is_some();
+        let introduced = self.introduced || self.decoder.peer().is_some();
         let limit = self.handshake_until.filter(|_| !introduced);
         let wait = limit.map_or(wait, |limit| wait.no_later_than(limit));
         match self.link.recv(self.decoder.space(), wait) {

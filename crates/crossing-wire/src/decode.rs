@@ -74,6 +74,8 @@ pub enum DecodeError {
     },
     /// The peer sent more than it was allowed before what it sent was taken.
     WindowExceeded,
+    /// A frame of a service is none that this version has.
+    BadServiceFrame,
 }
 
 /// Takes bytes as they arrive, in pieces of any size, and gives whole frames.
@@ -317,6 +319,7 @@ impl fmt::Display for DecodeError {
             Self::WrongAck { sent, acked } => {
                 write!(f, "the peer acknowledged {acked} messages, {sent} were sent")
             }
+            Self::BadServiceFrame => f.write_str("the peer sent a frame that is none of a service"),
             Self::WindowExceeded => f.write_str("the peer sent more than this side lets wait"),
         }
     }

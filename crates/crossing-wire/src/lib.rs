@@ -29,6 +29,7 @@
 mod decode;
 mod encode;
 mod preamble;
+pub mod service;
 pub mod session;
 
 pub use decode::{DecodeError, Decoder, Frame};

@@ -1,0 +1,103 @@
+//! The two halves of a stream.
+
+use crate::{Result, Stream};
+use std::time::{Duration, Instant};
+
+/// The half of a [`Stream`] that sends; made by [`Stream::split`].
+#[derive(Debug)]
+pub struct SendHalf(pub(crate) Stream);
+
+/// The half of a [`Stream`] that receives; made by [`Stream::split`].
+#[derive(Debug)]
+pub struct RecvHalf(pub(crate) Stream);
+
+impl SendHalf {
+    /// As [`Stream::send`].
+    ///
+    /// # Errors
+    /// As [`Stream::send`].
+    pub fn send(&mut self, frame: &[u8]) -> Result<()> {
+        self.0.send(frame)
+    }
+
+    /// As [`Stream::try_send`].
+    ///
+    /// # Errors
+    /// As [`Stream::try_send`].
+    #[must_use = "false means that nothing was sent"]
+    pub fn try_send(&mut self, frame: &[u8]) -> Result<bool> {
+        self.0.try_send(frame)
+    }
+
+    /// As [`Stream::send_timeout`].
+    ///
+    /// # Errors
+    /// As [`Stream::send_timeout`].
+    pub fn send_timeout(&mut self, frame: &[u8], timeout: Duration) -> Result<()> {
+        self.0.send_timeout(frame, timeout)
+    }
+
+    /// As [`Stream::send_deadline`].
+    ///
+    /// # Errors
+    /// As [`Stream::send_deadline`].
+    pub fn send_deadline(&mut self, frame: &[u8], deadline: impl Into<Option<Instant>>) -> Result<()> {
+        self.0.send_deadline(frame, deadline)
+    }
+
+    /// As [`Stream::flush_deadline`].
+    ///
+    /// # Errors
+    /// As [`Stream::flush_deadline`].
+    pub fn flush_deadline(&mut self, deadline: impl Into<Option<Instant>>) -> Result<()> {
+        self.0.flush_deadline(deadline)
+    }
+
+    /// As [`Stream::end_sending`].
+    ///
+    /// # Errors
+    /// As [`Stream::end_sending`].
+    pub fn end_sending(&mut self) -> Result<()> {
+        self.0.end_sending()
+    }
+}
+
+impl RecvHalf {
+    /// As [`Stream::recv`].
+    ///
+    /// # Errors
+    /// As [`Stream::recv`].
+    pub fn recv(&mut self) -> Result<&[u8]> {
+        self.0.recv()
+    }
+
+    /// As [`Stream::try_recv`].
+    ///
+    /// # Errors
+    /// As [`Stream::try_recv`].
+    pub fn try_recv(&mut self) -> Result<Option<&[u8]>> {
+        self.0.try_recv()
+    }
+
+    /// As [`Stream::recv_timeout`].
+    ///
+    /// # Errors
+    /// As [`Stream::recv_timeout`].
+    pub fn recv_timeout(&mut self, timeout: Duration) -> Result<&[u8]> {
+        self.0.recv_timeout(timeout)
+    }
+
+    /// As [`Stream::recv_deadline`].
+    ///
+    /// # Errors
+    /// As [`Stream::recv_deadline`].
+    pub fn recv_deadline(&mut self, deadline: impl Into<Option<Instant>>) -> Result<&[u8]> {
+        self.0.recv_deadline(deadline)
+    }
+
+    /// As [`Stream::peer_ended`].
+    #[must_use]
+    pub fn peer_ended(&self) -> bool {
+        self.0.peer_ended()
+    }
+}

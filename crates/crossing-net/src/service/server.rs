@@ -1,0 +1,363 @@
+//! The side that answers.
+
+use super::ServiceOptions;
+use crate::link::Link;
+use crate::{Endpoint, Listener, Peer, SendHalf, Stream};
+use crossing_sys::local::Wait;
+use crossing_sys::{Error, ErrorKind, Result};
+use crossing_wire::service::{Call as Message, Refusal};
+use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+/// How long accepting rests when the system has no more files, memory or threads.
+const EXHAUSTED_REST: Duration = Duration::from_millis(50);
+/// How often the thread that accepts looks whether it is still wanted, if nobody wakes it.
+const SLICE: Duration = Duration::from_secs(1);
+/// How often the thread of a client looks whether the client was cut off, if it says nothing.
+const CLIENT_SLICE: Duration = Duration::from_secs(5);
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// One client's connection.
+#[derive(Debug)]
+struct Connection {
+    sender: Mutex<SendHalf>,
+    /// Requests that were not answered, and whether their answers are not wanted any more.
+    open: Mutex<HashMap<u64, Arc<AtomicBool>>>,
+    peer: Peer,
+    slow: Duration,
+    cut: AtomicBool,
+}
+
+#[derive(Debug)]
+struct Shared {
+    listener: Listener,
+    requests: Mutex<VecDeque<Request>>,
+    came: Condvar,
+    connections: Mutex<Vec<Weak<Connection>>>,
+    clients: AtomicUsize,
+    closed: AtomicBool,
+    max_in_flight: usize,
+    max_clients: usize,
+    slow: Duration,
+}
+
+/// Answers requests. Any number of threads may take requests at the same time.
+///
+/// # Platform-specific behavior
+/// Everywhere: one thread accepts, and each client has one that reads.
+#[derive(Debug)]
+pub struct Server {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Server {
+    pub(super) fn new(listener: Listener, options: &ServiceOptions) -> Result<Self> {
+        let name = listener.endpoint().to_string();
+        let shared = Arc::new(Shared {
+            listener,
+            requests: Mutex::default(),
+            came: Condvar::new(),
+            connections: Mutex::default(),
+            clients: AtomicUsize::new(0),
+            closed: AtomicBool::new(false),
+            max_in_flight: options.max_in_flight,
+            max_clients: options.max_clients,
+            slow: options.slow_client,
+        });
+        let accepting = Arc::clone(&shared);
+        let thread = thread::Builder::new().name("service".into()).spawn(move || accepting.run());
+        let thread = thread.map_err(|cause| Error::os(cause, "serve at", name))?;
+        Ok(Self { shared, thread: Some(thread) })
+    }
+
+    /// Where it serves; a port 0 has become the one that the system chose.
+    #[must_use]
+    pub fn endpoint(&self) -> &Endpoint {
+        self.shared.listener.endpoint()
+    }
+
+    /// How many clients are connected.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.shared.clients.load(Ordering::Relaxed)
+    }
+
+    /// Takes the next request, waiting for it without end. Requests that were cancelled or whose time is over are passed
+    /// over.
+    ///
+    /// # Errors
+    /// None so far.
+    pub fn recv(&self) -> Result<Request> {
+        self.recv_deadline(None)
+    }
+
+    /// Takes the next request if one waits.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn try_recv(&self) -> Result<Option<Request>> {
+        match self.recv_deadline(Instant::now()) {
+            Err(error) if error.kind() == ErrorKind::TimedOut => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    /// As [`recv`](Self::recv), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Request> {
+        self.recv_deadline(Instant::now().checked_add(timeout))
+    }
+
+    /// As [`recv`](Self::recv), waiting until `deadline` (`None`: without end).
+    ///
+    /// # Errors
+    /// [`ErrorKind::TimedOut`].
+    pub fn recv_deadline(&self, deadline: impl Into<Option<Instant>>) -> Result<Request> {
+        let deadline = deadline.into();
+        let mut requests = lock(&self.shared.requests);
+        loop {
+            while let Some(request) = requests.pop_front() {
+                if request.is_cancelled() {
+                    continue;
+                }
+                if request.deadline.is_some_and(|at| at <= Instant::now()) {
+                    drop(requests);
+                    let _ =
+                        request.answer(|id| Message::Failure { id, refusal: Refusal::TimedOut, text: &[] });
+                    requests = lock(&self.shared.requests);
+                    continue;
+                }
+                return Ok(request);
+            }
+            requests = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+                None => self.shared.came.wait(requests).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => {
+                    let name = self.endpoint().to_string();
+                    return Err(Error::new(ErrorKind::TimedOut, "receive a request on", name));
+                }
+                Some(left) => {
+                    self.shared.came.wait_timeout(requests, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.shared.closed.store(true, Ordering::Release);
+        Link::knock(self.endpoint(), Wait::at_most(Duration::from_millis(100)));
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+        // Nobody will answer them: dropping them tells their clients.
+        let requests = std::mem::take(&mut *lock(&self.shared.requests));
+        drop(requests);
+        // Those who wait for answers that are being made are told as well.
+        let connections = std::mem::take(&mut *lock(&self.shared.connections));
+        for connection in connections.iter().filter_map(Weak::upgrade) {
+            let _ = lock(&connection.sender).0.end_sending_timeout(Duration::from_millis(100));
+        }
+    }
+}
+
+/// A request to be answered: [`reply`](Self::reply) or [`fail`](Self::fail). Dropping it tells the client that there will
+/// be no answer.
+#[derive(Debug)]
+pub struct Request {
+    connection: Arc<Connection>,
+    id: u64,
+    payload: Vec<u8>,
+    deadline: Option<Instant>,
+    cancelled: Arc<AtomicBool>,
+    answered: bool,
+}
+
+impl Request {
+    /// What the client sent.
+    #[must_use]
+    pub fn payload(&self) -> &[u8] {
+        &self.payload
+    }
+
+    /// Who asks.
+    #[must_use]
+    pub fn peer(&self) -> Peer {
+        self.connection.peer
+    }
+
+    /// When the client gives up, if it said so.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Whether the client does not want the answer any more, or is gone.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Answers it. An answer that nobody wants any more is dropped.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TooLarge`] when the client does not accept answers of this length (it is told that there is none),
+    /// [`ErrorKind::Disconnected`] when it is gone, [`ErrorKind::TimedOut`] when it does not read its answers: it is cut
+    /// off.
+    pub fn reply(self, payload: &[u8]) -> Result<()> {
+        self.answer(|id| Message::Reply { id, payload })
+    }
+
+    /// Tells the client that it failed, and why.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub fn fail(self, text: &str) -> Result<()> {
+        self.answer(|id| Message::Failure { id, refusal: Refusal::Application, text: text.as_bytes() })
+    }
+
+    fn answer<'a>(mut self, message: impl FnOnce(u64) -> Message<'a>) -> Result<()> {
+        let result = self.connection.finish(self.id, &message(self.id), self.is_cancelled());
+        // Too long an answer is followed by the notice that there is none.
+        self.answered = !matches!(&result, Err(error) if matches!(error.kind(), ErrorKind::TooLarge { .. }));
+        result
+    }
+}
+
+impl Drop for Request {
+    fn drop(&mut self) {
+        if !self.answered {
+            let message = Message::Failure { id: self.id, refusal: Refusal::Dropped, text: &[] };
+            let _ = self.connection.finish(self.id, &message, self.is_cancelled());
+        }
+    }
+}
+
+impl Connection {
+    /// Sends the last that there is to say of a request.
+    fn finish(&self, id: u64, message: &Message<'_>, cancelled: bool) -> Result<()> {
+        // Before it goes: with the answer the client may send the next request.
+        lock(&self.open).remove(&id);
+        if cancelled { Ok(()) } else { self.send(message) }
+    }
+
+    fn send(&self, message: &Message<'_>) -> Result<()> {
+        let mut frame = Vec::new();
+        message.encode(&mut frame);
+        let mut sender = lock(&self.sender);
+        let deadline = Instant::now() + self.slow;
+        let result = sender.send_deadline(&frame, deadline).and_then(|()| sender.flush_deadline(deadline));
+        if result.as_ref().is_err_and(|error| !matches!(error.kind(), ErrorKind::TooLarge { .. })) {
+            // It does not read: no reply after this one could be told from its rest.
+            self.cut.store(true, Ordering::Release);
+        }
+        result
+    }
+}
+
+impl Shared {
+    fn run(self: Arc<Self>) {
+        while !self.closed.load(Ordering::Acquire) {
+            match self.listener.accept_timeout(SLICE) {
+                Ok(_) if self.closed.load(Ordering::Acquire) => {}
+                Ok(_) if self.clients.load(Ordering::Relaxed) >= self.max_clients => {}
+                Ok((stream, peer)) => {
+                    self.clients.fetch_add(1, Ordering::Relaxed);
+                    let shared = Arc::clone(&self);
+                    let thread = thread::Builder::new().name("service-client".into());
+                    let begun = thread.spawn(move || {
+                        shared.read(stream, peer);
+                        shared.clients.fetch_sub(1, Ordering::Relaxed);
+                    });
+                    if begun.is_err() {
+                        self.clients.fetch_sub(1, Ordering::Relaxed);
+                        thread::sleep(EXHAUSTED_REST);
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::TimedOut => {}
+                // Too many open files and the like pass; the connections wait in the system's queue meanwhile.
+                Err(_) => thread::sleep(EXHAUSTED_REST),
+            }
+        }
+    }
+
+    fn read(&self, stream: Stream, peer: Peer) {
+        let Ok((sender, mut receiver)) = stream.split() else { return };
+        let connection = Arc::new(Connection {
+            sender: Mutex::new(sender),
+            open: Mutex::default(),
+            peer,
+            slow: self.slow,
+            cut: AtomicBool::new(false),
+        });
+        {
+            let mut connections = lock(&self.connections);
+            connections.retain(|known| known.strong_count() > 0);
+            connections.push(Arc::downgrade(&connection));
+        }
+        while !connection.cut.load(Ordering::Acquire) && !self.closed.load(Ordering::Acquire) {
+            let frame = match receiver.recv_timeout(CLIENT_SLICE) {
+                Ok(frame) => frame,
+                Err(error) if error.kind() == ErrorKind::TimedOut => continue,
+                Err(_) => break,
+            };
+            match Message::decode(frame) {
+                Ok(Message::Request { id, millis, payload }) => {
+                    if !self.take(&connection, id, millis, payload) {
+                        break;
+                    }
+                }
+                Ok(Message::Cancel { id }) => {
+                    if let Some(cancelled) = lock(&connection.open).remove(&id) {
+                        cancelled.store(true, Ordering::Release);
+                    }
+                }
+                _ => break,
+            }
+        }
+        // Requests that are being answered keep the connection; its client must not wait for them.
+        let _ = lock(&connection.sender).0.end_sending_timeout(Duration::from_millis(100));
+        for cancelled in lock(&connection.open).drain().map(|(_, cancelled)| cancelled) {
+            cancelled.store(true, Ordering::Release);
+        }
+    }
+
+    /// Puts a request into the queue; `false` when its client breaks the protocol.
+    fn take(&self, connection: &Arc<Connection>, id: u64, millis: u32, payload: &[u8]) -> bool {
+        let cancelled = Arc::new(AtomicBool::new(false));
+        {
+            let mut open = lock(&connection.open);
+            if open.contains_key(&id) {
+                return false;
+            }
+            if open.len() >= self.max_in_flight {
+                drop(open);
+                let message = Message::Failure { id, refusal: Refusal::TooMany, text: &[] };
+                return connection.send(&message).is_ok();
+            }
+            open.insert(id, Arc::clone(&cancelled));
+        }
+        let time = Duration::from_millis(millis.into());
+        let deadline = if millis == 0 { None } else { Instant::now().checked_add(time) };
+        let request = Request {
+            connection: Arc::clone(connection),
+            id,
+            payload: payload.to_vec(),
+            deadline,
+            cancelled,
+            answered: false,
+        };
+        lock(&self.requests).push_back(request);
+        self.came.notify_one();
+        true
+    }
+}

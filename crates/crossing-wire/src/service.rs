@@ -1,0 +1,119 @@
+//! What the frames of a service say: requests, replies, failures and cancellations, each with the number of its request.
+//!
+//! Layout: `docs/format/service.md`.
+
+use crate::DecodeError;
+
+// FORMAT: service.md Call size=16
+/// Bytes before the user's in each frame of a service.
+pub const CALL_LEN: usize = 16;
+
+/// Why a request has no reply.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// The server's application says so; the text is its own.
+    Application,
+    /// The client has as many requests waiting as it may.
+    TooMany,
+    /// The request's time was over before the server came to it.
+    TimedOut,
+    /// The server's application let go of the request without an answer.
+    Dropped,
+}
+
+/// A frame of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Call<'a> {
+    /// From the client. The server may answer in any order.
+    Request {
+        /// Names the request among those of its connection that wait.
+        id: u64,
+        /// How much time the client gives it, in milliseconds; 0: any.
+        millis: u32,
+        /// The user's bytes.
+        payload: &'a [u8],
+    },
+    /// From the server: the answer.
+    Reply {
+        /// The request's.
+        id: u64,
+        /// The user's bytes.
+        payload: &'a [u8],
+    },
+    /// From the server: there is no answer.
+    Failure {
+        /// The request's.
+        id: u64,
+        /// Why.
+        refusal: Refusal,
+        /// More for people, if there is more.
+        text: &'a [u8],
+    },
+    /// From the client: the answer is not wanted any more.
+    Cancel {
+        /// The request's.
+        id: u64,
+    },
+}
+
+impl Refusal {
+    const ALL: [(Self, u32); 4] =
+        [(Self::Application, 0), (Self::TooMany, 1), (Self::TimedOut, 2), (Self::Dropped, 3)];
+}
+
+impl<'a> Call<'a> {
+    /// The number of the request.
+    #[must_use]
+    pub fn id(&self) -> u64 {
+        let (Self::Request { id, .. }
+        | Self::Reply { id, .. }
+        | Self::Failure { id, .. }
+        | Self::Cancel { id }) = self;
+        *id
+    }
+
+    /// Appends the payload of the frame to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        let (kind, word, payload): (u8, u32, &[u8]) = match self {
+            Self::Request { millis, payload, .. } => (1, *millis, payload),
+            Self::Reply { payload, .. } => (2, 0, payload),
+            Self::Failure { refusal, text, .. } => {
+                let code =
+                    Refusal::ALL.iter().find(|(known, _)| known == refusal).map_or(0, |(_, code)| *code);
+                (3, code, text)
+            }
+            Self::Cancel { .. } => (4, 0, &[]),
+        };
+        out.extend_from_slice(&[kind, 0, 0, 0]);
+        out.extend_from_slice(&word.to_le_bytes());
+        out.extend_from_slice(&self.id().to_le_bytes());
+        out.extend_from_slice(payload);
+    }
+
+    /// Reads the payload of a frame.
+    ///
+    /// # Errors
+    /// [`DecodeError::BadServiceFrame`].
+    pub fn decode(frame: &'a [u8]) -> Result<Self, DecodeError> {
+        let wrong = DecodeError::BadServiceFrame;
+        let Some((head, payload)) = frame.split_first_chunk::<CALL_LEN>() else { return Err(wrong) };
+        let [kind, 0, 0, 0, a, b, c, d, id @ ..] = *head else { return Err(wrong) };
+        let (word, id) = (u32::from_le_bytes([a, b, c, d]), u64::from_le_bytes(id));
+        match kind {
+            1 => Ok(Self::Request { id, millis: word, payload }),
+            2 if word == 0 => Ok(Self::Reply { id, payload }),
+            3 => match Refusal::ALL.into_iter().find(|(_, code)| *code == word) {
+                Some((refusal, _)) => Ok(Self::Failure { id, refusal, text: payload }),
+                None => Err(wrong),
+            },
+            4 if word == 0 && payload.is_empty() => Ok(Self::Cancel { id }),
+            _ => Err(wrong),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "service_tests.rs"]
+mod tests;
