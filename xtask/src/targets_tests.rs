@@ -27,7 +27,10 @@ fn a_wrong_name_is_told() {
 #[test]
 fn checks_libraries_programs_and_tests_of_every_floor() {
     let arguments = arguments("t");
-    assert!(arguments.starts_with("check --target t --lib --bins --tests -p crossing-sys "), "{arguments}");
+    assert!(
+        arguments.starts_with("check --target t --no-default-features --lib --bins --tests -p crossing-sys "),
+        "{arguments}"
+    );
     assert!(arguments.contains(" -p crossing-cli "), "{arguments}");
     assert!(arguments.ends_with(" --target-dir"), "the directory is added as it is: {arguments}");
 }

@@ -1,5 +1,6 @@
 //! The one definition of every flag; help and usage errors follow from it.
 
+use crate::net_args::NetArgs;
 use crate::units::{parse_duration, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -27,6 +28,16 @@ pub enum Command {
     Send(SendArgs),
     /// Receive messages from a queue or a socket
     Recv(RecvArgs),
+    /// Ask a service once and print its answer
+    Call(CallArgs),
+    /// Answer requests: send them back, or run a command for each
+    Serve(ServeArgs),
+    /// Pass connections on from one address to another: tcp: to unix:, tls: to tcp:, any to any
+    Proxy(ProxyArgs),
+    /// Certificates for development
+    #[cfg(feature = "tls")]
+    #[command(subcommand)]
+    Tls(TlsCommand),
     /// Kernel message queues: create, stat, remove
     #[command(subcommand)]
     Queue(QueueCommand),
@@ -218,6 +229,11 @@ pub struct SendArgs {
     /// Wait for the answer and print it (sockets only)
     #[arg(long)]
     pub await_reply: bool,
+    /// In a session that survives broken connections; the receiver must have one too (sockets only)
+    #[arg(long, conflicts_with = "raw")]
+    pub session: bool,
+    #[command(flatten)]
+    pub net: NetArgs,
     #[command(flatten)]
     pub queue: QueueShape,
     #[command(flatten)]
@@ -257,6 +273,11 @@ pub struct RecvArgs {
     /// Bare bytes without frames: a message is all a connection sends, or with --reply what its first read returns
     #[arg(long)]
     pub raw: bool,
+    /// Accept sessions, which survive broken connections (with --listen)
+    #[arg(long, conflicts_with = "raw", requires = "listen")]
+    pub session: bool,
+    #[command(flatten)]
+    pub net: NetArgs,
     /// Answer each message with this text (sockets only)
     #[arg(long, value_name = "TEXT")]
     pub reply: Option<OsString>,
@@ -270,6 +291,90 @@ pub struct RecvArgs {
     pub queue: QueueShape,
     #[command(flatten)]
     pub shape: Shape,
+}
+
+#[derive(Debug, Args)]
+pub struct CallArgs {
+    /// tcp:HOST:PORT, tls:HOST:PORT, unix:PATH or pipe:NAME
+    pub endpoint: String,
+    /// The request; - or nothing reads standard input
+    pub data: Option<OsString>,
+    /// Give up after: 500ms, 2s, 1m; the server is told
+    #[arg(long, short = 't', value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Bare bytes: the answer is all that comes until the peer closes, for programs that do not use Crossing
+    #[arg(long)]
+    pub raw: bool,
+    #[command(flatten)]
+    pub net: NetArgs,
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("what").required(true))]
+pub struct ServeArgs {
+    /// tcp:HOST:PORT, tls:HOST:PORT, unix:PATH or pipe:NAME
+    pub endpoint: String,
+    /// Send each request back
+    #[arg(long, group = "what")]
+    pub echo: bool,
+    /// Run this command for each request: its input is the request, its output the answer. Takes the rest of the line
+    #[arg(long, group = "what", num_args = 1.., allow_hyphen_values = true, value_name = "CMD")]
+    pub exec: Vec<OsString>,
+    /// Stop after so many requests (connections with --raw)
+    #[arg(long, short = 'n')]
+    pub count: Option<u64>,
+    /// Give up when nobody asks for: 500ms, 2s, 1m
+    #[arg(long, short = 't', value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// How many requests are answered at a time
+    #[arg(long, default_value_t = 8)]
+    pub workers: usize,
+    /// Bare bytes: serve connections of programs that do not use Crossing
+    #[arg(long)]
+    pub raw: bool,
+    #[command(flatten)]
+    pub net: NetArgs,
+}
+
+#[derive(Debug, Args)]
+pub struct ProxyArgs {
+    /// Where to listen: tcp:HOST:PORT, tls:HOST:PORT, unix:PATH or pipe:NAME
+    pub from: String,
+    /// Where to connect: likewise
+    pub to: String,
+    /// Stop after so many connections
+    #[arg(long, short = 'n')]
+    pub count: Option<u64>,
+    /// Most connections at a time; further ones wait
+    #[arg(long, default_value_t = 512)]
+    pub max_connections: u64,
+    /// How long connecting may take
+    #[arg(long, default_value = "10s", value_parser = parse_duration)]
+    pub connect_timeout: Duration,
+    #[command(flatten)]
+    pub net: NetArgs,
+}
+
+#[cfg(feature = "tls")]
+#[derive(Debug, Subcommand)]
+pub enum TlsCommand {
+    /// Make an authority, and certificates of it for a server and a client
+    DevCert(DevCertArgs),
+}
+
+#[cfg(feature = "tls")]
+#[derive(Debug, Args)]
+pub struct DevCertArgs {
+    /// Directory to make and write them into
+    pub directory: std::path::PathBuf,
+    /// Host name or IP address of the server, may be given again; localhost, 127.0.0.1 and ::1 unless given
+    #[arg(long)]
+    pub name: Vec<String>,
+    /// How many days they are valid
+    #[arg(long, default_value_t = 30)]
+    pub days: u32,
 }
 
 #[derive(Debug, Subcommand)]

@@ -5,6 +5,7 @@ mod args;
 mod cmd;
 mod demo;
 mod exit;
+mod net_args;
 mod output;
 mod units;
 
@@ -39,6 +40,11 @@ fn run(command: Command) -> Outcome {
         Command::Shm(ShmCommand::Rm(args)) | Command::Rm(args) => cmd::registry::rm(&args),
         Command::Send(args) => cmd::send::run(&args),
         Command::Recv(args) => cmd::recv::run(&args),
+        Command::Call(args) => cmd::call::run(&args),
+        Command::Serve(args) => cmd::serve::run(&args),
+        Command::Proxy(args) => cmd::proxy::run(&args),
+        #[cfg(feature = "tls")]
+        Command::Tls(command) => cmd::tls::run(&command),
         Command::Queue(command) => cmd::queue::run(command),
         Command::Sync(command) => cmd::sync::run(command),
     }

@@ -1,12 +1,17 @@
 //! One module per command.
 
+pub mod call;
 pub mod foreign_semaphore;
 pub mod names;
+pub mod proxy;
 pub mod queue;
 pub mod recv;
 pub mod registry;
 pub mod send;
+pub mod serve;
 pub mod shm;
 pub mod socket;
 pub mod sync;
 pub mod target;
+#[cfg(feature = "tls")]
+pub mod tls;

@@ -47,7 +47,7 @@ impl Carrier {
     pub fn of(endpoint: &str) -> Result<Self, Failure> {
         match endpoint.split_once(':').map(|(scheme, _)| scheme) {
             Some("shm" | "mq" | "sysv") => Ok(Self::Queue),
-            Some("tcp" | "unix" | "pipe") => Ok(Self::Socket),
+            Some("tcp" | "tls" | "unix" | "pipe") => Ok(Self::Socket),
             _ => Err(Failure::usage(format!(
                 "cannot use endpoint \"{endpoint}\": it names no mechanism; write shm:NAME, mq:/NAME, tcp:HOST:PORT, \
                  unix:PATH or pipe:NAME"

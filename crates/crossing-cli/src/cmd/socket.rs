@@ -3,13 +3,16 @@
 use crate::args::{RecvArgs, SendArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{data_or_stdin, write_message};
-use crossing::net::{Listener, RawStream, Stream};
+use crossing::net::{RawStream, Session, SessionOptions, Stream};
 use crossing::{Error, ErrorKind};
 use std::io::Write;
 use std::time::{Duration, Instant};
 
 /// Bytes that a raw read takes at most.
 const RAW_READ: usize = 64 << 10;
+
+/// How long the peer of a session may take to take the tail, if no time was given.
+const CLOSE: Duration = Duration::from_secs(60);
 
 /// How long to wait before looking again for a listener that is not there yet.
 const RETRY: Duration = Duration::from_millis(10);
@@ -29,7 +32,7 @@ fn left(deadline: Option<Instant>) -> Option<Duration> {
 }
 
 /// Connects; with a deadline, waits for a listener that is not there yet.
-fn patiently<T>(deadline: Option<Instant>, connect: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
+pub fn patiently<T>(deadline: Option<Instant>, connect: impl Fn() -> Result<T, Error>) -> Result<T, Error> {
     loop {
         match connect() {
             Err(error)
@@ -49,11 +52,15 @@ pub fn send(args: &SendArgs) -> Outcome {
     refuse(args.queue.create, "--create", &args.endpoint)?;
     let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let data = data_or_stdin(args.data.as_deref())?;
-    if args.raw { send_raw(args, &data, deadline) } else { send_frames(args, &data, deadline) }
+    match (args.raw, args.session) {
+        (true, _) => send_raw(args, &data, deadline),
+        (_, true) => send_in_session(args, &data, deadline),
+        _ => send_frames(args, &data, deadline),
+    }
 }
 
 fn send_frames(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outcome {
-    let mut stream = patiently(deadline, || Stream::connect_deadline(&args.endpoint, deadline))?;
+    let mut stream = patiently(deadline, || args.net.stream().connect_deadline(&args.endpoint, deadline))?;
     for _ in 0..args.count {
         stream.send_deadline(data, deadline)?;
         if args.await_reply {
@@ -65,8 +72,22 @@ fn send_frames(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outco
     Ok(Exit::Success)
 }
 
+fn send_in_session(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outcome {
+    let options = args.net.stream().session(&SessionOptions::default());
+    let mut session = patiently(deadline, || options.connect(&args.endpoint))?;
+    for _ in 0..args.count {
+        session.send_deadline(data, deadline)?;
+        if args.await_reply {
+            let reply = session.recv_deadline(deadline)?;
+            write_message(reply, args.shape, true, None, None)?;
+        }
+    }
+    session.close(left(deadline).unwrap_or(CLOSE))?;
+    Ok(Exit::Success)
+}
+
 fn send_raw(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outcome {
-    let stream = patiently(deadline, || RawStream::connect_deadline(&args.endpoint, deadline))?;
+    let stream = patiently(deadline, || args.net.stream().raw().connect_deadline(&args.endpoint, deadline))?;
     let mut buffer = vec![0; RAW_READ];
     for _ in 0..args.count {
         stream.write_all_deadline(data, deadline)?;
@@ -117,10 +138,11 @@ pub fn recv(args: &RecvArgs) -> Outcome {
     }
     let deadline = tally.deadline();
     if args.raw {
-        let stream = patiently(deadline, || RawStream::connect_deadline(&args.endpoint, deadline))?;
+        let stream =
+            patiently(deadline, || args.net.stream().raw().connect_deadline(&args.endpoint, deadline))?;
         take_raw(&mut tally, &stream, None)??;
     } else {
-        let stream = patiently(deadline, || Stream::connect_deadline(&args.endpoint, deadline))?;
+        let stream = patiently(deadline, || args.net.stream().connect_deadline(&args.endpoint, deadline))?;
         take_frames(&mut tally, stream, None)??;
     }
     if tally.wants_more() && !args.follow {
@@ -134,7 +156,10 @@ pub fn recv(args: &RecvArgs) -> Outcome {
 
 fn serve(tally: &mut Tally<'_>) -> Outcome {
     let endpoint = &tally.args.endpoint;
-    let listener = Listener::bind(endpoint)?;
+    if tally.args.session {
+        return serve_sessions(tally);
+    }
+    let listener = tally.args.net.listener().bind(endpoint)?;
     // For people and scripts; whether it can be written changes nothing.
     let _ = writeln!(std::io::stderr(), "crossing: listening on {}", listener.endpoint());
     while tally.wants_more() {
@@ -153,6 +178,45 @@ fn serve(tally: &mut Tally<'_>) -> Outcome {
         }
     }
     Ok(Exit::Success)
+}
+
+/// Takes sessions one after the other.
+fn serve_sessions(tally: &mut Tally<'_>) -> Outcome {
+    let options = tally.args.net.listener().session(&SessionOptions::default());
+    let listener = options.bind(&tally.args.endpoint)?;
+    let _ = writeln!(std::io::stderr(), "crossing: listening on {}", listener.endpoint());
+    while tally.wants_more() {
+        let deadline = tally.deadline();
+        let (session, peer) = listener.accept_deadline(deadline)?;
+        match take_session(tally, session, Some(peer.to_string()))? {
+            Err(error) if tally.args.follow => drop(writeln!(std::io::stderr(), "crossing: {error}")),
+            taken => taken?,
+        }
+    }
+    Ok(Exit::Success)
+}
+
+fn take_session(tally: &mut Tally<'_>, mut session: Session, peer: Option<String>) -> Taken {
+    while tally.wants_more() {
+        let deadline = tally.deadline();
+        let failed = match session.recv_deadline(deadline) {
+            Ok(message) => tally.print(message, peer.clone()).map(|()| None)?,
+            Err(error) => Some(error),
+        };
+        match failed {
+            Some(_) if session.peer_ended() => break,
+            Some(error) => return Ok(Err(error)),
+            None => {}
+        }
+        if let Some(reply) = &tally.args.reply
+            && let Err(error) = session.send_deadline(reply.as_encoded_bytes(), deadline)
+        {
+            return Ok(Err(error));
+        }
+    }
+    // All that was asked for is here; a peer that is gone already has taken what it wanted.
+    let _ = session.close(left(tally.deadline()).unwrap_or(CLOSE));
+    Ok(Ok(()))
 }
 
 /// What became of one connection: nothing to tell, or what its peer or the network did. Failures of this program are

@@ -1,0 +1,184 @@
+//! `crossing serve ENDPOINT --echo|--exec CMD`: answers requests, or with `--raw` connections of any program.
+
+use crate::args::ServeArgs;
+use crate::exit::{Exit, Failure, Outcome};
+use crossing::net::{RawStream, Request, Server, Service};
+use crossing::{Error, ErrorKind};
+use std::ffi::OsString;
+use std::io::{Read, Write};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Bytes that a raw read takes at most.
+const RAW_READ: usize = 64 << 10;
+/// How often a command that runs is looked after.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// Serves until interrupted, or as many requests as asked for.
+pub fn run(args: &ServeArgs) -> Outcome {
+    if args.raw { serve_raw(args) } else { serve(args) }
+}
+
+fn announce(endpoint: &crossing::net::Endpoint) {
+    // For people and scripts; whether it can be written changes nothing.
+    let _ = writeln!(std::io::stderr(), "crossing: listening on {endpoint}");
+}
+
+fn serve(args: &ServeArgs) -> Outcome {
+    let mut options = Service::options();
+    options.listener(&args.net.listener());
+    let server = options.serve(&args.endpoint)?;
+    announce(server.endpoint());
+    let left = AtomicU64::new(args.count.unwrap_or(u64::MAX));
+    let mut first = Ok(Exit::Success);
+    thread::scope(|scope| {
+        let work = || answer_while_wanted(args, &server, &left);
+        let workers: Vec<_> = (0..args.workers.max(1)).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            if let Ok(Err(failure)) = worker.join() {
+                first = Err(failure);
+            }
+        }
+    });
+    first
+}
+
+fn answer_while_wanted(args: &ServeArgs, server: &Server, left: &AtomicU64) -> Result<(), Failure> {
+    let take = |left: u64| left.checked_sub(1);
+    while left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok() {
+        let request = match args.timeout {
+            None => server.recv(),
+            Some(timeout) => server.recv_timeout(timeout),
+        }?;
+        // A client that is gone or does not read is its own loss; the others are served on.
+        let _ = match &args.exec[..] {
+            [] => echo(request),
+            command => execute(command, request),
+        };
+    }
+    Ok(())
+}
+
+fn echo(request: Request) -> Result<(), Error> {
+    let payload = request.payload().to_vec();
+    request.reply(&payload)
+}
+
+/// Runs a command with the payload on its standard input; its standard output is the answer.
+fn execute(command: &[OsString], request: Request) -> Result<(), Error> {
+    let mut child = match spawn(command, &request.peer().to_string(), Stdio::piped()) {
+        Ok(child) => child,
+        Err(text) => return request.fail(&text),
+    };
+    let [mut output, mut complaint] = [Vec::new(), Vec::new()];
+    let status = thread::scope(|scope| {
+        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let payload = request.payload();
+        // A command may close its input early, and may write more than a pipe holds.
+        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(payload)));
+        scope.spawn(|| stdout.map(|mut stdout| stdout.read_to_end(&mut output)));
+        scope.spawn(|| stderr.map(|mut stderr| stderr.read_to_end(&mut complaint)));
+        loop {
+            if let Ok(Some(status)) = child.try_wait() {
+                return Some(status);
+            }
+            let late = request.deadline().is_some_and(|at| at <= Instant::now());
+            if late || request.is_cancelled() {
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+            thread::sleep(LOOK);
+        }
+    });
+    match status {
+        Some(status) if status.success() => request.reply(&output),
+        Some(status) => {
+            let said = String::from_utf8_lossy(&complaint);
+            request.fail(
+                format!("the command ended with {status}: {}", said.trim()).trim_end_matches([':', ' ']),
+            )
+        }
+        None => request.fail("the command took longer than the client waits"),
+    }
+}
+
+fn spawn(command: &[OsString], peer: &str, stderr: Stdio) -> Result<Child, String> {
+    let [program, arguments @ ..] = command else { return Err("no command".into()) };
+    let mut command = Command::new(program);
+    command.args(arguments).env("CROSSING_PEER", peer);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(stderr);
+    command.spawn().map_err(|cause| format!("cannot run {}: {cause}", program.display()))
+}
+
+fn serve_raw(args: &ServeArgs) -> Outcome {
+    let listener = args.net.listener().bind(&args.endpoint)?;
+    announce(listener.endpoint());
+    let mut left = args.count.unwrap_or(u64::MAX);
+    thread::scope(|scope| {
+        while left > 0 {
+            left -= 1;
+            let (stream, peer) = match args.timeout {
+                None => listener.accept_raw(),
+                Some(timeout) => listener.accept_raw_timeout(timeout),
+            }?;
+            scope.spawn(move || {
+                let done = match &args.exec[..] {
+                    [] => echo_raw(&stream),
+                    command => execute_raw(command, &stream, &peer.to_string()),
+                };
+                if let Err(text) = done {
+                    let _ = writeln!(std::io::stderr(), "crossing: {peer}: {text}");
+                }
+            });
+        }
+        Ok(Exit::Success)
+    })
+}
+
+fn echo_raw(stream: &RawStream) -> Result<(), String> {
+    copy(stream, |bytes| stream.write_all(bytes).map_err(|error| error.to_string()))?;
+    stream.shutdown_write().map_err(|error| error.to_string())
+}
+
+/// Gives what arrives to `take` until the peer ends.
+fn copy(stream: &RawStream, mut take: impl FnMut(&[u8]) -> Result<(), String>) -> Result<(), String> {
+    let mut buffer = vec![0; RAW_READ];
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(len) => take(&buffer[..len])?,
+            Err(error) if error.kind() == ErrorKind::Disconnected => return Ok(()),
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Connects a command's standard input and output to a connection.
+fn execute_raw(command: &[OsString], stream: &RawStream, peer: &str) -> Result<(), String> {
+    let mut child = spawn(command, peer, Stdio::inherit())?;
+    let (stdin, stdout) = (child.stdin.take(), child.stdout.take());
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut stdin = stdin;
+            // A command that closed its input lets the rest pass.
+            copy(stream, |bytes| {
+                let _ = stdin.as_mut().map(|stdin| stdin.write_all(bytes).and_then(|()| stdin.flush()));
+                Ok(())
+            })
+        });
+        let mut buffer = vec![0; RAW_READ];
+        if let Some(mut stdout) = stdout {
+            while let Ok(len @ 1..) = stdout.read(&mut buffer) {
+                if stream.write_all(&buffer[..len]).is_err() {
+                    let _ = child.kill();
+                    break;
+                }
+            }
+        }
+        let _ = stream.shutdown_write();
+    });
+    child.wait().map(drop).map_err(|cause| cause.to_string())
+}

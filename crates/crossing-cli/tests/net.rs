@@ -1,0 +1,133 @@
+//! Services, proxies, sessions and TLS from the command line.
+
+mod common;
+
+use common::{crossing, fails, local_socket, ok, shell};
+use crossing_testkit::{Child, PATIENCE as LIMIT, RuntimeDirGuard, unique_name, unique_port};
+
+fn tcp() -> String {
+    format!("tcp:127.0.0.1:{}", unique_port())
+}
+
+#[test]
+fn a_request_is_echoed_over_each_mechanism() {
+    let dir = RuntimeDirGuard::new();
+    for endpoint in [tcp(), local_socket().0] {
+        let server = crossing(&dir, &["serve", &endpoint, "--echo", "-n", "2", "-t", "20s"]).spawn();
+        for text in ["hello", "again"] {
+            let output = ok(&dir, &["call", &endpoint, text, "-t", "20s"]);
+            assert_eq!(output.stdout, format!("{text}\n").as_bytes());
+        }
+        server.wait(LIMIT).success();
+    }
+    fails(&dir, &["serve", "tcp:127.0.0.1:0"], 2, &["--echo"]);
+    fails(&dir, &["call", "unix:/no/such/socket", "x"], if cfg!(unix) { 3 } else { 1 }, &["/no/such/socket"]);
+}
+
+#[test]
+fn a_command_answers_and_its_failure_is_told() {
+    let dir = RuntimeDirGuard::new();
+    let endpoint = tcp();
+    let command = shell("tr a-z A-Z", "findstr x");
+    let serve = ["serve", &endpoint, "-n", "1", "-t", "20s", "--exec"];
+    let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
+    let output = ok(&dir, &["call", &endpoint, "x", "-t", "20s"]);
+    assert_eq!(output.text().trim(), if cfg!(unix) { "X" } else { "x" });
+    server.wait(LIMIT).success();
+
+    let endpoint = tcp();
+    let command = shell("echo no such thing >&2; exit 3", "echo no such thing 1>&2 & exit 3");
+    let serve = ["serve", &endpoint, "-n", "1", "-t", "20s", "--exec"];
+    let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
+    fails(&dir, &["call", &endpoint, "x", "-t", "20s"], 1, &["no such thing", "3"]);
+    server.wait(LIMIT).success();
+}
+
+#[test]
+fn a_command_that_takes_too_long_is_ended() {
+    let dir = RuntimeDirGuard::new();
+    let endpoint = tcp();
+    let command = shell("exec sleep 100", "ping -n 100 127.0.0.1");
+    let serve = ["serve", &endpoint, "-n", "1", "-t", "20s", "--exec"];
+    let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
+    server_is_up(&dir, &endpoint);
+    fails(&dir, &["call", &endpoint, "x", "-t", "300ms"], 4, &["timed out"]);
+    server.wait(LIMIT).success();
+}
+
+/// Waits for a listener without asking anything.
+fn server_is_up(_dir: &RuntimeDirGuard, endpoint: &str) {
+    let address = endpoint.strip_prefix("tcp:").unwrap();
+    while std::net::TcpStream::connect(address).is_err() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_proxy_passes_frames_and_raw_bytes_on_to_another_mechanism() {
+    let dir = RuntimeDirGuard::new();
+    let long = "bytes ".repeat(5_000);
+    for (raw, text) in [(&[][..], "through"), (&["--raw"], long.trim_end())] {
+        let (front, (back, _)) = (tcp(), local_socket());
+        let serve = ["serve", &back, "--echo", "-n", "2", "-t", "20s"];
+        let server = crossing(&dir, &[&serve[..], raw].concat()).spawn();
+        let call = |endpoint: &str| {
+            let output = ok(&dir, &[&["call", endpoint, text, "-t", "20s"][..], raw].concat());
+            assert_eq!(output.text().trim_end(), text);
+        };
+        // It waits for the server, which a proxy does not.
+        call(&back);
+        let proxy = crossing(&dir, &["proxy", &front, &back, "-n", "1"]).spawn();
+        call(&front);
+        server.wait(LIMIT).success();
+        proxy.wait(LIMIT).success();
+    }
+}
+
+#[test]
+fn messages_in_a_session() {
+    let dir = RuntimeDirGuard::new();
+    for endpoint in [tcp(), local_socket().0] {
+        let recv = ["recv", &endpoint, "--listen", "--session", "-n", "3", "--reply", "got it", "-t", "20s"];
+        let server = crossing(&dir, &recv).spawn();
+        let send = ["send", &endpoint, "m", "-n", "3", "--session", "--await-reply", "-t", "20s"];
+        assert_eq!(ok(&dir, &send).stdout, b"got it\ngot it\ngot it\n");
+        assert_eq!(server.wait(LIMIT).success().stdout, b"m\nm\nm\n");
+    }
+}
+
+#[cfg(feature = "tls")]
+#[test]
+fn certificates_are_made_and_used() {
+    let dir = RuntimeDirGuard::new();
+    let files = std::env::temp_dir().join(unique_name("crossing-cli-tls"));
+    let text = files.to_str().unwrap();
+    let said = ok(&dir, &["tls", "dev-cert", text]);
+    assert!(said.text().contains("--tls-ca"), "{}", said.text());
+    fails(&dir, &["tls", "dev-cert", text], 1, &["exists already"]);
+    let [ca, certificate, key, client, client_key] =
+        ["ca.pem", "server.pem", "server.key", "client.pem", "client.key"]
+            .map(|name| files.join(name).to_str().unwrap().to_owned());
+    let endpoint = format!("tls:localhost:{}", unique_port());
+    // Both sides prove who they are.
+    let recv = ["recv", &endpoint, "--listen", "-t", "20s", "--reply", "safe"];
+    let recv = [&recv[..], &["--tls-cert", &certificate, "--tls-key", &key, "--tls-ca", &ca]].concat();
+    let server = crossing(&dir, &recv).spawn();
+    let send = ["send", &endpoint, "secret", "--await-reply", "-t", "20s", "--tls-ca", &ca];
+    let output = ok(&dir, &[&send[..], &["--tls-cert", &client, "--tls-key", &client_key]].concat());
+    assert_eq!(output.stdout, b"safe\n");
+    assert_eq!(server.wait(LIMIT).success().stdout, b"secret\n");
+
+    // A proxy takes TLS off; a name that is not in the certificate is refused.
+    let (front, back) = (format!("tls:127.0.0.1:{}", unique_port()), tcp());
+    let server = crossing(&dir, &["serve", &back, "--echo", "-n", "2", "-t", "20s"]).spawn();
+    assert_eq!(ok(&dir, &["call", &back, "x", "-t", "20s"]).stdout, b"x\n");
+    let proxy = ["proxy", &front, &back, "-n", "2", "--tls-cert", &certificate, "--tls-key", &key];
+    let proxy: Child = crossing(&dir, &proxy).spawn();
+    let wrong = ["call", &front, "x", "-t", "20s", "--tls-ca", &ca, "--tls-name", "other.test"];
+    fails(&dir, &wrong, 1, &["localhost", "not for the name \"other.test\"", "--tls-name"]);
+    assert_eq!(ok(&dir, &["call", &front, "x", "-t", "20s", "--tls-ca", &ca]).stdout, b"x\n");
+    server.wait(LIMIT).success();
+    proxy.wait(LIMIT).success();
+    let _ = std::fs::remove_dir_all(&files);
+}
