@@ -87,14 +87,14 @@ impl<W: Words> Core<W> {
     pub fn join(words: W, limits: Limits, clock: fn() -> u64) -> Self {
         let id = words.me().id();
         let user = id.slot().unwrap_or(0) % words.users();
-        let left = words.ledger(user).user.load(Ordering::Acquire);
-        if left != 0 && left != id.raw() {
-            sweep::sweep(&words, &limits, user, left);
-        }
         let ledger = words.ledger(user);
-        ledger.done.store(ledger.taken.load(Ordering::Relaxed), Ordering::Relaxed);
         words.shared().users.0.fetch_max(user as u64 + 1, Ordering::SeqCst);
-        ledger.user.store(id.raw(), Ordering::SeqCst);
+        let left = ledger.user.swap(id.raw(), Ordering::SeqCst);
+        ledger.done.store(ledger.taken.load(Ordering::Relaxed), Ordering::Relaxed);
+        crash::point("queue.join.entered");
+        if left != 0 && left != id.raw() {
+            sweep::sweep(&words, &limits, user, id.raw());
+        }
         crash::point("queue.join.done");
         // Apart from the other senders.
         let cursor = (user as u32).wrapping_mul(words.capacity() / words.users() as u32);

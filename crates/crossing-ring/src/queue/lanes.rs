@@ -50,7 +50,7 @@ pub(super) fn push<W: Words>(words: &W, lane: u32, slot: u32, word: Word) -> boo
         let seen = cell.load(Ordering::Acquire);
         let turn = Cell::turn_of(position, bits);
         if Cell(seen).turn() == turn {
-            position += 1;
+            position = position.wrapping_add(1);
             continue;
         }
         // Free: never written, or of the turn before and passed by the head. Anything else needs a fresh look.
@@ -76,9 +76,9 @@ pub(super) fn push<W: Words>(words: &W, lane: u32, slot: u32, word: Word) -> boo
         // ORD: lane-push (release) <-> lane-look
         if cell.compare_exchange(seen, name, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
             crash::point("queue.push.written");
-            memo.tail.store(position + 1, Ordering::Relaxed);
-            if (position + 1) & (stride(bits) - 1) == 0 {
-                tail.fetch_max(position + 1, Ordering::AcqRel);
+            memo.tail.store(position.wrapping_add(1), Ordering::Relaxed);
+            if position.wrapping_add(1) & (stride(bits) - 1) == 0 {
+                tail.fetch_max(position.wrapping_add(1), Ordering::AcqRel);
             }
             raise(words, 1 << lane);
             return true;
@@ -105,7 +105,7 @@ fn pass_stale<W: Words>(words: &W, lane: u32, position: u64) -> bool {
         return false;
     }
     let head = &words.lane(lane).head.0;
-    let _ = head.compare_exchange(position, position + 1, Ordering::AcqRel, Ordering::Relaxed);
+    let _ = head.compare_exchange(position, position.wrapping_add(1), Ordering::AcqRel, Ordering::Relaxed);
     true
 }
 
@@ -165,7 +165,7 @@ pub(super) fn take<W: Words>(words: &W, lane: u32) -> Option<u32> {
         let Some((index, word)) = find(words, lane, cell) else {
             // Stale. Somebody else took it, so that somebody else moves the head too.
             memo.company.store(COMPANY, Ordering::Relaxed);
-            next = position + 1;
+            next = position.wrapping_add(1);
             if !advance(head, first, next) {
                 first = head.load(Ordering::Acquire);
             } else {
@@ -184,8 +184,8 @@ pub(super) fn take<W: Words>(words: &W, lane: u32) -> Option<u32> {
         crash::point("queue.take.after");
         // Relaxed: the owner's own.
         slot.position.store(position, Ordering::Relaxed);
-        foresee(words, lane, position + 2);
-        next = position + 1;
+        foresee(words, lane, position.wrapping_add(2));
+        next = position.wrapping_add(1);
         memo.next.store(next, Ordering::Relaxed);
         let company = memo.company.load(Ordering::Relaxed);
         memo.company.store(company.saturating_sub(1), Ordering::Relaxed);

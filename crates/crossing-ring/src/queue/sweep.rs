@@ -1,10 +1,12 @@
 //! Putting right what a dead user left.
 //!
 //! # Protocol
-//! A participant writes its id into its ledger before it uses the queue, and 0 after it has done with everything. An id
-//! whose participant is proven dead is swept by whoever notices: while sleeping, when the queue is full, every few
-//! thousand messages, on joining (the one who gets the dead one's slot must). The sweep goes through every slot; each step
-//! may be done twice, or by several at once, so a sweeper that dies is no matter: the id stays until one went through.
+//! A participant writes its id into its ledger before anything else, and 0 after it has done with everything. An id whose
+//! participant is proven dead is swept by whoever notices: while sleeping, when the queue is full, every few thousand
+//! messages. Whoever gets the dead one's slot of the table replaces the id by his own and sweeps at once, before he uses the
+//! queue. A sweep goes through every slot and mends what belongs to *any* dead participant of that slot of the table, so
+//! that it also finds what one left who died while he swept for his predecessor. Each step may be done twice, or by several
+//! at once; the id stays until one went through.
 //!
 //! | found, by the dead | becomes |
 //! |---|---|
@@ -50,13 +52,23 @@ pub(super) fn others_hold<W: Words>(words: &W) -> bool {
     })
 }
 
-/// Puts right what `dead`, in slot `user` of the ledgers, left.
-pub(super) fn sweep<W: Words>(words: &W, limits: &Limits, user: usize, dead: u32) {
+/// Puts right what the dead of slot `user` left, whose ledger shows `seen`.
+pub(super) fn sweep<W: Words>(words: &W, limits: &Limits, user: usize, seen: u32) {
     crash::point("queue.sweep.before");
+    // Who was asked about last, and whether he lives: mostly one.
+    let mut judged = (0, true);
     for index in 0..words.capacity() {
         let word = Word(words.slot(index).word.load(Ordering::Acquire));
-        if word.owner() == dead && word.owner() != 0 {
-            mend(words, limits, index, word);
+        let owner = word.owner();
+        if let Some(participant) = ParticipantId::from_raw(owner)
+            && participant.slot() == Some(user)
+        {
+            if judged.0 != owner {
+                judged = (owner, words.me().is_alive(participant));
+            }
+            if !judged.1 {
+                mend(words, limits, index, word);
+            }
         }
         // Marks that the dead set, or did not clear.
         if word.state() == Some(State::Free) {
@@ -65,7 +77,9 @@ pub(super) fn sweep<W: Words>(words: &W, limits: &Limits, user: usize, dead: u32
     }
     lanes::raise(words, (1 << super::words::LANES) - 1);
     crash::point("queue.sweep.mended");
-    let _ = words.ledger(user).user.compare_exchange(dead, 0, Ordering::AcqRel, Ordering::Relaxed);
+    if seen != words.me().id().raw() {
+        let _ = words.ledger(user).user.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
     words.shared().arrivals.ring(words.me());
     words.shared().room.0.ring(words.me());
 }
@@ -91,6 +105,11 @@ fn mend<W: Words>(words: &W, limits: &Limits, index: u32, word: Word) {
             let mine = word.to(State::Taken, words.me().id().raw());
             if slot.word.compare_exchange(word.0, mine.0, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
                 crash::point("queue.sweep.taken");
+                // The dead one may have died before it counted the delivery; whether it had read the message nobody knows.
+                let meta = slot.meta.load(Ordering::Relaxed);
+                if meta >> 32 == 0 {
+                    slot.meta.store(meta | (1 << 32), Ordering::Relaxed);
+                }
                 super::core::give_back(words, limits, index, mine, 0);
             }
         }
