@@ -60,7 +60,7 @@ impl Builder {
     #[must_use]
     pub fn spawn(mut self) -> Child {
         self.command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut process = match self.command.spawn() {
+        let mut process = match start(&mut self.command) {
             Ok(process) => process,
             Err(error) => panic!("cannot start {}: {error}", self.name),
         };
@@ -79,6 +79,20 @@ impl Builder {
     pub fn run(self) -> Output {
         self.spawn().wait(PATIENCE)
     }
+}
+
+/// Starts a process; again if Wine's server was busy with the end of another (ERROR_INTERNAL_ERROR).
+fn start(command: &mut Command) -> std::io::Result<std::process::Child> {
+    const INTERNAL_ERROR: i32 = 1359;
+    for _ in 0..20 {
+        match command.spawn() {
+            Err(error) if cfg!(windows) && error.raw_os_error() == Some(INTERNAL_ERROR) => {
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            other => return other,
+        }
+    }
+    command.spawn()
 }
 
 /// A running child process of a test. Dropping it kills and reaps it.

@@ -36,7 +36,7 @@ fn worker(guard: &RuntimeDirGuard, mode: &str, rounds: u32, crash: Option<(&str,
 }
 
 /// Points that no work on this ground passes: joining is the matter of `lifecycle`. The bell is rung by the queues of
-/// crossing-ring alone, whose points, and with them these, no crash test kills at yet.
+/// crossing-ring alone: `queues.rs` kills there.
 const ELSEWHERE: [&str; 2] = ["participant.", "bell."];
 
 /// Works as the parent says; runs only as a child.
