@@ -1,6 +1,7 @@
 //! Crossing against its peers: both sides interleaved in one run, medians of ratios. `cargo xtask bench lock`.
 
 mod contended;
+mod net;
 mod pthread;
 mod queue;
 mod table;
@@ -16,6 +17,15 @@ enum Bench {
         /// Interleaved rounds of each measurement.
         #[arg(long, default_value_t = 15)]
         rounds: usize,
+    },
+    /// Sockets: streams, sessions, services and TLS against bare reads and writes.
+    Net {
+        /// Interleaved rounds of each measurement.
+        #[arg(long, default_value_t = 9)]
+        rounds: usize,
+        /// Only the rows whose description contains this.
+        #[arg(long)]
+        only: Option<String>,
     },
     /// Queues: ours against POSIX message queues and Boost.Interprocess.
     Queue {
@@ -45,6 +55,7 @@ fn main() {
     match Bench::parse() {
         Bench::Worker { kind, directory, milliseconds } => contended::work(&kind, &directory, milliseconds),
         Bench::QueueWorker(worker) => queue::work(&worker),
+        Bench::Net { rounds, only } => table::print(&net::rows(rounds, only.as_deref())),
         Bench::Queue { rounds, only } => table::print(&queue::rows(rounds, only.as_deref())),
         Bench::Lock { rounds } => {
             let mut rows = uncontended::rows(rounds);

@@ -28,11 +28,11 @@ fn a_request_is_echoed_over_each_mechanism() {
 fn a_command_answers_and_its_failure_is_told() {
     let dir = RuntimeDirGuard::new();
     let endpoint = tcp();
-    let command = shell("tr a-z A-Z", "findstr x");
+    let command = shell("tr a-z A-Z", "echo X");
     let serve = ["serve", &endpoint, "-n", "1", "-t", "20s", "--exec"];
     let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
     let output = ok(&dir, &["call", &endpoint, "x", "-t", "20s"]);
-    assert_eq!(output.text().trim(), if cfg!(unix) { "X" } else { "x" });
+    assert_eq!(output.text().trim(), "X");
     server.wait(LIMIT).success();
 
     let endpoint = tcp();
@@ -47,7 +47,7 @@ fn a_command_answers_and_its_failure_is_told() {
 fn a_command_that_takes_too_long_is_ended() {
     let dir = RuntimeDirGuard::new();
     let endpoint = tcp();
-    let command = shell("exec sleep 100", "ping -n 100 127.0.0.1");
+    let command = shell("sleep 60; true", "ping -n 60 127.0.0.1");
     let serve = ["serve", &endpoint, "-n", "1", "-t", "20s", "--exec"];
     let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
     server_is_up(&dir, &endpoint);

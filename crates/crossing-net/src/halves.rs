@@ -45,6 +45,14 @@ impl SendHalf {
         self.0.send_deadline(frame, deadline)
     }
 
+    /// As [`Stream::send_many`].
+    ///
+    /// # Errors
+    /// As [`Stream::send_many`].
+    pub fn send_many<F: AsRef<[u8]>>(&mut self, frames: &[F]) -> Result<()> {
+        self.0.send_many(frames)
+    }
+
     /// As [`Stream::flush_deadline`].
     ///
     /// # Errors

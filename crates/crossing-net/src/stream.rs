@@ -21,6 +21,9 @@ const RECV: &str = "receive from";
 /// Up to this length a payload is copied behind its header; longer ones are sent from where they are.
 const COPIED_LEN: usize = 8 << 10;
 
+/// How much [`Stream::send_many`] gathers for one call of the system, in bytes.
+const COALESCED_LEN: usize = 64 << 10;
+
 /// How long [`Stream::close`] waits for the peer to take the tail.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -253,6 +256,38 @@ impl Stream {
         }
     }
 
+    /// Sends many frames with few calls of the system, waiting for room without end.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); [`ErrorKind::TooLarge`] before anything is sent, if it is one of the frames.
+    pub fn send_many<F: AsRef<[u8]>>(&mut self, frames: &[F]) -> Result<()> {
+        self.send_many_wait(frames, Wait::Forever).map(drop)
+    }
+
+    /// Sends as many of the frames as there is room for, and gives how many these are; the rest of the last one goes with
+    /// the following calls.
+    ///
+    /// # Errors
+    /// As [`send_many`](Self::send_many).
+    #[must_use = "the frames beyond that number were not sent"]
+    pub fn try_send_many<F: AsRef<[u8]>>(&mut self, frames: &[F]) -> Result<usize> {
+        self.send_many_wait(frames, Wait::Never)
+    }
+
+    /// Sends frames until `deadline` (`None`: without end), and gives how many went; the rest of the last one goes with
+    /// the following calls.
+    ///
+    /// # Errors
+    /// As [`send_many`](Self::send_many).
+    #[must_use = "the frames beyond that number were not sent"]
+    pub fn send_many_deadline<F: AsRef<[u8]>>(
+        &mut self,
+        frames: &[F],
+        deadline: impl Into<Option<Instant>>,
+    ) -> Result<usize> {
+        self.send_many_wait(frames, until(deadline.into()))
+    }
+
     /// Passes on what [`try_send`](Self::try_send) or a timed send left, waiting until `deadline` (`None`: without end).
     ///
     /// # Errors
@@ -377,11 +412,9 @@ impl Stream {
         if !self.handshake(wait)? || !self.flush_wait(wait)? {
             return Ok(false);
         }
-        let header = self.encoder.header(kind, payload.len()).map_err(|_| {
-            let kind = ErrorKind::TooLarge { len: payload.len() as u64, max: self.encoder.limit() as u64 };
-            let error = self.link.fault(kind, SEND).detail("the peer accepts no longer frames");
-            error.fix("split the message, or raise max_frame_len on the receiving side")
-        })?;
+        let Ok(header) = self.encoder.header(kind, payload.len()) else {
+            return Err(self.too_large(payload.len()));
+        };
         if payload.len() <= COPIED_LEN {
             self.out.extend_from_slice(&header);
             self.out.extend_from_slice(payload);
@@ -411,6 +444,65 @@ impl Stream {
             }
         }
         Ok(true)
+    }
+
+    fn too_large(&self, len: usize) -> Error {
+        let kind = ErrorKind::TooLarge { len: len as u64, max: self.encoder.limit() as u64 };
+        let error = self.link.fault(kind, SEND).detail("the peer accepts no longer frames");
+        error.fix("split the message, or raise max_frame_len on the receiving side")
+    }
+
+    /// Takes frames until the wait ends; gives how many.
+    fn send_many_wait<F: AsRef<[u8]>>(&mut self, frames: &[F], wait: Wait) -> Result<usize> {
+        if self.send_ended {
+            return Err(self.link.fault(ErrorKind::ApiMisuse, SEND).detail("sending was ended on this side"));
+        }
+        if !self.handshake(wait)? || !self.flush_wait(wait)? {
+            return Ok(0);
+        }
+        let limit = self.encoder.limit();
+        if let Some(frame) = frames.iter().find(|frame| frame.as_ref().len() > limit) {
+            return Err(self.too_large(frame.as_ref().len()));
+        }
+        let mut taken = 0;
+        while let Some(frame) = frames.get(taken) {
+            if frame.as_ref().len() > COPIED_LEN {
+                if !self.send_wait_kind(Kind::Data, frame.as_ref(), wait)? {
+                    break;
+                }
+                taken += 1;
+                continue;
+            }
+            // As many small ones as go at once; `ends` remembers where each ends.
+            let mut ends = Vec::with_capacity(256);
+            for frame in &frames[taken..] {
+                let frame = frame.as_ref();
+                if frame.len() > COPIED_LEN || self.out.len() + frame.len() > COALESCED_LEN {
+                    break;
+                }
+                if self.encoder.encode(Kind::Data, frame, &mut self.out).is_err() {
+                    return Err(self.too_large(frame.len()));
+                }
+                ends.push(self.out.len());
+            }
+            if self.flush_wait(wait)? {
+                taken += ends.len();
+                continue;
+            }
+            // Those of which nothing went stay with the caller.
+            let begun = ends.iter().filter(|end| **end < self.sent).count();
+            let begun = begun
+                + usize::from(
+                    begun < ends.len() && self.sent > begun.checked_sub(1).map_or(0, |at| ends[at]),
+                );
+            self.out.truncate(begun.checked_sub(1).map_or(0, |at| ends[at]));
+            if self.out.len() == self.sent {
+                self.out.clear();
+                self.sent = 0;
+            }
+            return Ok(taken + begun);
+        }
+        Ok(taken)
     }
 
     /// Passes on `out`; `false` when the wait ended before all of it went.

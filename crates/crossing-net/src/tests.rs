@@ -352,6 +352,56 @@ fn raw_reading_to_the_end_is_bounded() {
 }
 
 #[test]
+fn many_frames_go_at_once_and_what_there_was_no_room_for_is_told() {
+    over_each(|endpoint| {
+        let (mut client, mut server) = connected(endpoint);
+        let frames: Vec<Vec<u8>> =
+            (0..3_000_usize).map(|at| pattern(if at % 500 == 7 { 20_000 } else { at % 90 })).collect();
+        let serving = thread::spawn(move || {
+            let mut got = Vec::new();
+            server.send(b"ready").unwrap();
+            while let Ok(frame) = server.recv_timeout(PATIENCE) {
+                got.push(frame.to_vec());
+            }
+            got
+        });
+        assert_eq!(client.recv_timeout(PATIENCE).unwrap(), b"ready");
+        client.send_many(&frames).unwrap();
+        client.end_sending().unwrap();
+        assert_eq!(serving.join().unwrap(), frames);
+
+        // Nobody reads: each frame either went (maybe in part) or is left, whatever the room was.
+        let (mut client, mut server) = connected(endpoint);
+        server.send(b"ready").unwrap();
+        assert_eq!(client.recv_timeout(PATIENCE).unwrap(), b"ready");
+        let small: Vec<[u8; 8]> = (0..2_000_000_u64).map(u64::to_le_bytes).collect();
+        let mut taken = 0;
+        for _ in 0..3 {
+            taken += client.send_many_deadline(&small[taken..], std::time::Instant::now() + SHORT).unwrap();
+        }
+        taken += client.try_send_many(&small[taken..]).unwrap();
+        assert!(taken > 1_000 && taken < small.len(), "{taken}");
+        let serving = thread::spawn(move || {
+            let mut next = 0_u64;
+            while let Ok(frame) = server.recv_timeout(PATIENCE) {
+                assert_eq!(frame, next.to_le_bytes());
+                next += 1;
+            }
+            next
+        });
+        client.send_many(&small[taken..taken + 10_000]).unwrap();
+        client.end_sending().unwrap();
+        assert_eq!(serving.join().unwrap(), taken as u64 + 10_000);
+        // One that is too long is told before anything goes.
+        let (mut client, mut server) = connected(endpoint);
+        server.send(b"ready").unwrap();
+        let error = client.send_many(&[vec![1; 10], vec![0; 17 * MIB]]).unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::TooLarge { .. }), "{error}");
+        assert!(server.try_recv().unwrap().is_none());
+    });
+}
+
+#[test]
 fn raw_writing_ends_with_its_time_and_says_how_far_it_came() {
     over_each(|endpoint| {
         let listener = Listener::bind(endpoint).unwrap();

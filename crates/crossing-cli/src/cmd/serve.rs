@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::io::{Read, Write};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,27 +73,42 @@ fn execute(command: &[OsString], request: Request) -> Result<(), Error> {
         Ok(child) => child,
         Err(text) => return request.fail(&text),
     };
+    // A command may close its input early, may write more than a pipe holds, and may leave its output to others that
+    // outlive it: nobody waits for these threads when its time is over.
+    let (said, heard) = mpsc::channel();
+    if let Some(mut stdin) = child.stdin.take() {
+        let payload = request.payload().to_vec();
+        thread::spawn(move || stdin.write_all(&payload));
+    }
+    for (complaint, pipe) in [
+        (false, child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>)),
+        (true, child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>)),
+    ] {
+        let said = said.clone();
+        thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = pipe.map(|mut pipe| pipe.read_to_end(&mut bytes));
+            let _ = said.send((complaint, bytes));
+        });
+    }
     let [mut output, mut complaint] = [Vec::new(), Vec::new()];
-    let status = thread::scope(|scope| {
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
-        let payload = request.payload();
-        // A command may close its input early, and may write more than a pipe holds.
-        scope.spawn(move || stdin.map(|mut stdin| stdin.write_all(payload)));
-        scope.spawn(|| stdout.map(|mut stdout| stdout.read_to_end(&mut output)));
-        scope.spawn(|| stderr.map(|mut stderr| stderr.read_to_end(&mut complaint)));
-        loop {
-            if let Ok(Some(status)) = child.try_wait() {
-                return Some(status);
-            }
-            let late = request.deadline().is_some_and(|at| at <= Instant::now());
-            if late || request.is_cancelled() {
-                let _ = child.kill();
-                let _ = child.wait();
-                return None;
-            }
-            thread::sleep(LOOK);
+    let mut left = 2;
+    let status = loop {
+        match heard.recv_timeout(LOOK) {
+            Ok((true, bytes)) => (complaint, left) = (bytes, left - 1),
+            Ok((false, bytes)) => (output, left) = (bytes, left - 1),
+            Err(_) => {}
         }
-    });
+        if left == 0 {
+            break child.wait().ok();
+        }
+        let late = request.deadline().is_some_and(|at| at <= Instant::now());
+        if late || request.is_cancelled() {
+            let _ = child.kill();
+            let _ = child.wait();
+            break None;
+        }
+    };
     match status {
         Some(status) if status.success() => request.reply(&output),
         Some(status) => {

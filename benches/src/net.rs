@@ -1,0 +1,350 @@
+//! Streams, sessions, services and TLS against bare reads and writes on the same kind of socket.
+
+use crate::table::{Row, Target, median};
+use crossing_net::{
+    DevAuthority, Listener, RawStream, Service, Session, SessionOptions, Stream, StreamOptions, TlsOptions,
+};
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::thread;
+use std::time::Instant;
+
+/// Round trips in one measurement, and small messages one way.
+const TRIPS: u32 = 4_000;
+const SMALL: u32 = 200_000;
+const LARGE: u32 = 400;
+const MIB: usize = 1 << 20;
+const LEN: usize = 64;
+/// How many small messages `send_many` gets, and hand-coalesced writes take, at once.
+const BATCH: usize = 256;
+
+/// Seconds for one operation.
+type Measure<'a> = Box<dyn Fn() -> f64 + 'a>;
+
+trait Duplex: Read + Write + Send + 'static {}
+impl<T: Read + Write + Send + 'static> Duplex for T {}
+
+fn bare(tcp: bool) -> (Box<dyn Duplex>, Box<dyn Duplex>) {
+    if !tcp {
+        let (a, b) = UnixStream::pair().expect("socketpair");
+        return (Box::new(a), Box::new(b));
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").expect("listen");
+    let a = TcpStream::connect(listener.local_addr().expect("address")).expect("connect");
+    let (b, _) = listener.accept().expect("accept");
+    a.set_nodelay(true).and_then(|()| b.set_nodelay(true)).expect("nodelay");
+    (Box::new(a), Box::new(b))
+}
+
+fn address(tcp: bool) -> String {
+    match tcp {
+        true => "tcp:127.0.0.1:0".into(),
+        false => format!("unix:@crossing-bench-{}-{:?}", std::process::id(), Instant::now()),
+    }
+}
+
+fn framed(tcp: bool) -> (Stream, Stream) {
+    let listener = Listener::bind(&address(tcp)).expect("listen");
+    let mut near = Stream::connect(listener.endpoint()).expect("connect");
+    let (mut far, _) = listener.accept().expect("accept");
+    near.send(b"x").and_then(|()| far.recv().map(drop)).expect("introduction");
+    far.send(b"x").and_then(|()| near.recv().map(drop)).expect("introduction");
+    (near, far)
+}
+
+fn per(count: u32, work: impl FnOnce()) -> f64 {
+    let start = Instant::now();
+    work();
+    start.elapsed().as_secs_f64() / f64::from(count)
+}
+
+fn bare_trips(tcp: bool) -> f64 {
+    let (mut near, mut far) = bare(tcp);
+    let echo = thread::spawn(move || {
+        let mut buffer = [0; LEN];
+        while far.read_exact(&mut buffer).is_ok() {
+            far.write_all(&buffer).expect("write");
+        }
+    });
+    let mut buffer = [1; LEN];
+    let mut trip = || {
+        near.write_all(&buffer).expect("write");
+        near.read_exact(&mut buffer).expect("read");
+    };
+    (0..100).for_each(|_| trip());
+    let time = per(TRIPS, || (0..TRIPS).for_each(|_| trip()));
+    drop(near);
+    echo.join().expect("echo");
+    time
+}
+
+fn framed_trips(tcp: bool) -> f64 {
+    let (mut near, mut far) = framed(tcp);
+    let echo = thread::spawn(move || {
+        let mut buffer = [0; LEN];
+        while let Ok(frame) = far.recv() {
+            buffer.copy_from_slice(frame);
+            far.send(&buffer).expect("send");
+        }
+    });
+    let buffer = [1; LEN];
+    let mut trip = || {
+        near.send(&buffer).expect("send");
+        assert_eq!(near.recv().expect("receive").len(), LEN);
+    };
+    (0..100).for_each(|_| trip());
+    let time = per(TRIPS, || (0..TRIPS).for_each(|_| trip()));
+    drop(near);
+    echo.join().expect("echo");
+    time
+}
+
+fn session_trips(tcp: bool) -> f64 {
+    let options = SessionOptions::default();
+    let listener = Listener::options().session(&options).bind(&address(tcp)).expect("listen");
+    let mut near: Session =
+        Stream::options().session(&options).connect(listener.endpoint()).expect("connect");
+    let (mut far, _) = listener.accept().expect("accept");
+    let echo = thread::spawn(move || {
+        let mut buffer = [0; LEN];
+        while let Ok(message) = far.recv() {
+            buffer.copy_from_slice(message);
+            if far.send(&buffer).is_err() {
+                break;
+            }
+        }
+    });
+    let buffer = [1; LEN];
+    let mut trip = || {
+        near.send(&buffer).expect("send");
+        near.recv().expect("receive");
+    };
+    (0..100).for_each(|_| trip());
+    let time = per(TRIPS, || (0..TRIPS).for_each(|_| trip()));
+    drop(near);
+    echo.join().expect("echo");
+    time
+}
+
+fn service_trips(tcp: bool) -> f64 {
+    let server = Service::options().serve(&address(tcp)).expect("serve");
+    let client = Service::options().connect(server.endpoint()).expect("connect");
+    let serving = thread::spawn(move || {
+        while let Ok(request) = server.recv() {
+            if request.payload().is_empty() {
+                return;
+            }
+            let payload = request.payload().to_vec();
+            let _ = request.reply(&payload);
+        }
+    });
+    let trip = || drop(client.call(&[1; LEN]).expect("call"));
+    (0..100).for_each(|_| trip());
+    let time = per(TRIPS, || (0..TRIPS).for_each(|_| trip()));
+    let _ = client.call(&[]);
+    serving.join().expect("server");
+    time
+}
+
+/// Takes everything, and says when it has `count` times `len` bytes.
+fn swallow(mut far: Box<dyn Duplex>, total: usize, piece: usize) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
+        let mut buffer = vec![0; piece];
+        let mut left = total;
+        while left > 0 {
+            left -= far.read(&mut buffer).expect("read");
+        }
+        far.write_all(&[1]).expect("write");
+    })
+}
+
+/// One way by bare writes of `gathered` messages at once.
+fn bare_one_way(tcp: bool, len: usize, count: u32, gathered: usize) -> f64 {
+    let (mut near, far) = bare(tcp);
+    let taking = swallow(far, len * count as usize, (64 << 10).max(len));
+    let bytes = vec![1; len * gathered];
+    let time = per(count, || {
+        for _ in 0..count as usize / gathered {
+            near.write_all(&bytes).expect("write");
+        }
+        near.write_all(&bytes[..len * (count as usize % gathered)]).expect("write");
+        near.read_exact(&mut [0]).expect("read");
+    });
+    taking.join().expect("reader");
+    time
+}
+
+fn framed_one_way(tcp: bool, len: usize, count: u32, gathered: usize) -> f64 {
+    let (mut near, mut far) = framed(tcp);
+    let taking = thread::spawn(move || {
+        for _ in 0..count {
+            assert_eq!(far.recv().expect("receive").len(), len);
+        }
+        far.send(b"x").expect("send");
+    });
+    let frames = vec![vec![1; len]; gathered];
+    let time = per(count, || {
+        let mut left = count as usize;
+        while left > 0 {
+            let now = left.min(gathered);
+            match &frames[..now] {
+                [one] => near.send(one).expect("send"),
+                many => near.send_many(many).expect("send"),
+            }
+            left -= now;
+        }
+        near.recv().expect("receive");
+    });
+    taking.join().expect("reader");
+    time
+}
+
+fn session_one_way(tcp: bool, len: usize, count: u32) -> f64 {
+    let options = SessionOptions::default();
+    let listener = Listener::options().session(&options).bind(&address(tcp)).expect("listen");
+    let mut near = Stream::options().session(&options).connect(listener.endpoint()).expect("connect");
+    let (mut far, _) = listener.accept().expect("accept");
+    let taking = thread::spawn(move || {
+        for _ in 0..count {
+            assert_eq!(far.recv().expect("receive").len(), len);
+        }
+        far.send(b"x").expect("send");
+        let _ = far.flush_timeout(std::time::Duration::from_secs(5));
+    });
+    let message = vec![1; len];
+    let time = per(count, || {
+        (0..count).for_each(|_| near.send(&message).expect("send"));
+        near.recv().expect("receive");
+    });
+    let _ = near.try_recv();
+    taking.join().expect("reader");
+    time
+}
+
+/// Round trips of raw bytes over TLS, and over TCP by the same calls.
+fn raw_trips(client: &StreamOptions, listener: &Listener) -> f64 {
+    let near: RawStream = client.raw().connect(listener.endpoint()).expect("connect");
+    let (far, _) = listener.accept_raw().expect("accept");
+    let echo = thread::spawn(move || {
+        let mut buffer = [0; LEN];
+        while let Ok(LEN) = far.read(&mut buffer) {
+            far.write_all(&buffer).expect("write");
+        }
+    });
+    let mut buffer = [1; LEN];
+    let mut trip = || {
+        near.write_all(&buffer).expect("write");
+        near.read(&mut buffer).expect("read");
+    };
+    (0..100).for_each(|_| trip());
+    let time = per(TRIPS, || (0..TRIPS).for_each(|_| trip()));
+    drop(near);
+    echo.join().expect("echo");
+    time
+}
+
+fn tls() -> (StreamOptions, Listener) {
+    let directory = std::env::temp_dir().join(format!("crossing-bench-tls-{}", std::process::id()));
+    let authority = DevAuthority::new("bench").expect("authority");
+    let issued =
+        authority.issue(&["localhost", "127.0.0.1"], std::time::Duration::from_secs(86_400)).expect("issue");
+    authority.write(&directory, &[("server", &issued)]).expect("write");
+    let (mut server, mut client) = (TlsOptions::new(), TlsOptions::new());
+    server.identity(directory.join("server.pem"), directory.join("server.key"));
+    client.trust_file(directory.join("ca.pem"));
+    let listener = Listener::options().tls(&server).bind("tls:127.0.0.1:0").expect("listen");
+    let mut options = Stream::options();
+    options.tls(&client);
+    // The files are read at the first connection.
+    let first = options.raw().connect(listener.endpoint()).expect("connect");
+    drop((first, listener.accept_raw()));
+    let _ = std::fs::remove_dir_all(directory);
+    (options, listener)
+}
+
+fn compare(rounds: usize, what: String, target: Target, ours: Measure<'_>, theirs: Measure<'_>) -> Row {
+    let (mut a, mut b, mut ratios) = (vec![], vec![], vec![]);
+    for round in 0..rounds {
+        // Each goes first as often as the other.
+        let (x, y) = if round % 2 == 0 {
+            let x = ours();
+            (x, theirs())
+        } else {
+            let y = theirs();
+            (ours(), y)
+        };
+        a.push(x);
+        b.push(y);
+        ratios.push(x / y);
+    }
+    let text = |seconds: f64| match seconds {
+        seconds if seconds < 1e-6 => format!("{:.0} ns", seconds * 1e9),
+        seconds => format!("{:.1} us", seconds * 1e6),
+    };
+    Row { what, ours: text(median(&mut a)), theirs: text(median(&mut b)), ratio: median(&mut ratios), target }
+}
+
+/// All comparisons whose description contains `only`: times, so lower is better.
+pub fn rows(rounds: usize, only: Option<&str>) -> Vec<Row> {
+    let mut rows = Vec::new();
+    let mut add = |what: String, target, ours: Measure<'_>, theirs: Measure<'_>| {
+        if only.is_none_or(|only| what.contains(only)) {
+            eprintln!("{what}");
+            rows.push(compare(rounds, what, target, ours, theirs));
+        }
+    };
+    for (tcp, name) in [(false, "unix"), (true, "tcp")] {
+        let bare_trip = || -> Measure<'_> { Box::new(move || bare_trips(tcp)) };
+        add(
+            format!("{name}: framed ping-pong of 64 B, against bare read and write"),
+            Target::AtMost(1.05),
+            Box::new(move || framed_trips(tcp)),
+            bare_trip(),
+        );
+        add(
+            format!("{name}: session ping-pong of 64 B, against bare read and write"),
+            Target::None,
+            Box::new(move || session_trips(tcp)),
+            bare_trip(),
+        );
+        add(
+            format!("{name}: service call of 64 B, against bare read and write"),
+            Target::None,
+            Box::new(move || service_trips(tcp)),
+            bare_trip(),
+        );
+        add(
+            format!("{name}: one way 64 B, send_many of {BATCH}, against writes coalesced by hand"),
+            Target::AtMost(2.0),
+            Box::new(move || framed_one_way(tcp, LEN, SMALL, BATCH)),
+            Box::new(move || bare_one_way(tcp, LEN, SMALL, BATCH)),
+        );
+        add(
+            format!("{name}: one way 64 B, send, against one bare write each"),
+            Target::AtMost(1.1),
+            Box::new(move || framed_one_way(tcp, LEN, SMALL, 1)),
+            Box::new(move || bare_one_way(tcp, LEN, SMALL, 1)),
+        );
+        add(
+            format!("{name}: one way 64 B, session, against one bare write each"),
+            Target::None,
+            Box::new(move || session_one_way(tcp, LEN, SMALL)),
+            Box::new(move || bare_one_way(tcp, LEN, SMALL, 1)),
+        );
+        add(
+            format!("{name}: one way 1 MiB, against bare write and read"),
+            Target::AtMost(1.1),
+            Box::new(move || framed_one_way(tcp, MIB, LARGE, 1)),
+            Box::new(move || bare_one_way(tcp, MIB, LARGE, 1)),
+        );
+    }
+    let (options, listener) = tls();
+    add(
+        "tls: raw ping-pong of 64 B, against tcp".into(),
+        Target::None,
+        Box::new(|| raw_trips(&options, &listener)),
+        Box::new(|| bare_trips(true)),
+    );
+    rows
+}
