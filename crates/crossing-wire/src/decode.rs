@@ -142,8 +142,11 @@ impl Decoder {
         if held == 0 {
             (self.start, self.end) = (0, 0);
         }
-        let wanted = self.missing().clamp(1, READ_AHEAD);
-        if self.buffer.len() - self.end < wanted {
+        let missing = self.missing();
+        let wanted = missing.clamp(1, READ_AHEAD);
+        let room = self.buffer.len() - self.end;
+        // A long frame is moved at its beginning, when little of it is there, or not at all.
+        if room < wanted || (room < missing && held < READ_AHEAD) {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, held);
         }
@@ -152,7 +155,10 @@ impl Decoder {
             let len = (self.buffer.len() * 2).clamp(READ_AHEAD, most).max(held + wanted);
             self.buffer.resize(len, 0);
         }
-        &mut self.buffer[self.end..]
+        // Nothing is read beyond a long frame: it would have to be moved.
+        let end =
+            if missing > READ_AHEAD { self.buffer.len().min(self.end + missing) } else { self.buffer.len() };
+        &mut self.buffer[self.end..end]
     }
 
     /// Says that `len` bytes were read into [`space`](Self::space); more than the space had counts as all of it.
