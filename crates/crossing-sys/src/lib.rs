@@ -18,6 +18,7 @@ pub mod mq;
 pub mod named_semaphore;
 mod os;
 pub mod process;
+pub mod silence;
 pub mod sysv;
 #[cfg(test)]
 mod testing;

@@ -12,6 +12,9 @@ pub fn next(seed: &mut u64) -> u64 {
 }
 
 /// The crash points in the sources of `package`, without those that begin with one of `not`.
+///
+/// # Panics
+/// If there are none, or the sources cannot be read.
 #[must_use]
 pub fn points(package: &str, not: &[&str]) -> Vec<String> {
     fn search(path: &Path, found: &mut Vec<String>) {

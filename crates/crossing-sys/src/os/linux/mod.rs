@@ -8,6 +8,7 @@ pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod mq;
 pub(crate) mod named_semaphore;
+pub(crate) mod silence;
 pub(crate) mod sockets;
 pub(crate) mod sysv;
 pub(crate) mod wait;

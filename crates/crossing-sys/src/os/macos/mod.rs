@@ -11,6 +11,8 @@ pub(crate) mod memory;
 pub(crate) mod mq;
 #[path = "../stub/named_semaphore.rs"]
 pub(crate) mod named_semaphore;
+#[path = "../stub/silence.rs"]
+pub(crate) mod silence;
 pub(crate) mod sockets;
 #[path = "../stub/sysv.rs"]
 pub(crate) mod sysv;

@@ -11,5 +11,6 @@ pub(crate) mod memory;
 pub(crate) mod mq;
 pub(crate) mod named_semaphore;
 pub(crate) mod process;
+pub(crate) mod silence;
 pub(crate) mod sysv;
 pub(crate) mod wait;

@@ -89,3 +89,7 @@ pub(crate) fn remove(path: &Path, _: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn empty_trash(_: &Path) {}
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;

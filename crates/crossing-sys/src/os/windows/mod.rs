@@ -12,6 +12,8 @@ pub(crate) mod mq;
 pub(crate) mod named_semaphore;
 pub(crate) mod process;
 pub(crate) mod security;
+#[path = "../stub/silence.rs"]
+pub(crate) mod silence;
 pub(crate) mod sysv;
 pub(crate) mod text;
 pub(crate) mod wait;
