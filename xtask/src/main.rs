@@ -4,6 +4,7 @@
 
 mod aarch64;
 mod cross_std;
+mod i686;
 mod run;
 mod source;
 mod steps;

@@ -1,7 +1,7 @@
 //! `cargo xtask test`: the steps, in order, each with a heading and its time.
 
 use crate::run::{Counts, Run, Runner};
-use crate::{aarch64, tidy, windows};
+use crate::{aarch64, i686, tidy, windows};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -52,7 +52,7 @@ struct Step {
     run: fn(&mut Context) -> Result<(), String>,
 }
 
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "tidy",
         what: "floors, unsafe, pages, formats, orderings",
@@ -72,6 +72,12 @@ const STEPS: [Step; 11] = [
     Step { name: "loom", what: "every interleaving of the primitives", counts: true, run: Context::loom },
     Step { name: "interop", what: "C++ programs on the other end", counts: true, run: Context::interop },
     Step { name: "windows", what: "Windows programs under Wine", counts: true, run: Context::windows },
+    Step {
+        name: "i686",
+        what: "processes of 32 bits, alone and with one of 64",
+        counts: true,
+        run: Context::i686,
+    },
     Step { name: "aarch64", what: "Linux on aarch64, under qemu", counts: true, run: Context::aarch64 },
     Step { name: "crash", what: "SIGKILL at every named point", counts: true, run: Context::crash },
 ];
@@ -230,6 +236,10 @@ impl Context {
 
     fn windows(&mut self) -> Result<(), String> {
         windows::test(&self.root, &self.target, &mut self.counts)
+    }
+
+    fn i686(&mut self) -> Result<(), String> {
+        i686::test(&self.root, &mut self.counts)
     }
 
     fn aarch64(&mut self) -> Result<(), String> {

@@ -91,7 +91,8 @@ fn persistent_ones_stay_until_removed_and_the_living_are_not_removed() {
 #[test]
 fn too_large_fails_with_figures_and_leaves_nothing() {
     let name = name("large");
-    let size = usize::try_from(1_u64 << 50).unwrap_or(isize::MAX as usize - (1 << 20));
+    // A machine of 32 bits may have room for all that it can address.
+    let Ok(size) = usize::try_from(1_u64 << 50) else { return };
     let error = Segment::options().size(size).create(&name).unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::NoSpace { need, have } if need > have), "{error}");
     assert!(!Place::new(&directory::runtime_root().unwrap(), &name).unwrap().directory.exists());

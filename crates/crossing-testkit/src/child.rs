@@ -161,7 +161,16 @@ impl Child {
     /// If the path of the running binary is unknown.
     #[must_use]
     pub fn role(path: &str) -> Builder {
-        let mut command = crate::myself();
+        Self::as_role(crate::myself(), path)
+    }
+
+    /// Another build of this test binary, as [`role`](Self::role).
+    #[must_use]
+    pub fn role_of(binary: impl AsRef<OsStr>, path: &str) -> Builder {
+        Self::as_role(Command::new(binary), path)
+    }
+
+    fn as_role(mut command: Command, path: &str) -> Builder {
         command.args(["--exact", path, "--ignored", "--nocapture", "--test-threads=1", "--quiet"]);
         command.env(ROLE, path).env(PARENT, std::process::id().to_string());
         Builder { command, name: path.to_owned(), marked: true }
