@@ -103,7 +103,7 @@ fn send(queue: &Queue, journal: &mut Journal, seed: &mut u64, number: u64, count
         };
         let bytes = body(id, len);
         let mut message = Message::new(&bytes).priority(Priority((random >> 40) as u32 % PRIORITIES as u32));
-        if random % 61 == 0 {
+        if random.is_multiple_of(61) {
             message = message.delay(Duration::from_micros(500));
             // Out of order by design.
             journal.disorder(id);
@@ -141,7 +141,7 @@ fn receive(receiver: &Receiver, journal: &mut Journal, seed: &mut u64, drain: bo
             3 if !drain && held.len() < 3 => held.push(delivery),
             _ => acknowledge(journal, delivery),
         }
-        if random % 5 == 0
+        if random.is_multiple_of(5)
             && let Some(delivery) = held.pop()
         {
             acknowledge(journal, delivery);
@@ -178,11 +178,11 @@ fn bold(role: &Role, kind: &str, journal: &mut Journal, seed: &mut u64, count: u
                 // Read to the last byte.
                 let sum = delivery.iter().fold(0_u8, |sum, byte| sum.wrapping_add(*byte));
                 let _ = (std::hint::black_box(sum), delivery.properties().iter().count());
-                let _ = if next(seed) % 3 == 0 { delivery.nack() } else { delivery.ack() };
+                let _ = if next(seed).is_multiple_of(3) { delivery.nack() } else { delivery.ack() };
             }
         }
         let _ = (queue.stats(), queue.browse(10, 100));
-        if next(seed) % 50 == 0 {
+        if next(seed).is_multiple_of(50) {
             let _ = queue.purge();
         }
     }
@@ -197,7 +197,8 @@ fn scribble(role: &Role, seed: &mut u64) {
     let words = segment.len() as u64 / 8;
     loop {
         // Headers, lanes and slots more often than bytes of messages.
-        let at = if next(seed) % 4 == 0 { next(seed) % words } else { next(seed) % words.min(4_000) };
+        let at =
+            if next(seed).is_multiple_of(4) { next(seed) % words } else { next(seed) % words.min(4_000) };
         let value = match next(seed) % 4 {
             0 => 0,
             1 => u64::MAX,
@@ -205,7 +206,7 @@ fn scribble(role: &Role, seed: &mut u64) {
             _ => next(seed),
         };
         segment.write_bytes(at as usize * 8, &value.to_le_bytes()).expect("inside");
-        if next(seed) % 64 == 0 {
+        if next(seed).is_multiple_of(64) {
             std::thread::sleep(Duration::from_micros(50));
         }
     }
