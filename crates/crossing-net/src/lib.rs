@@ -26,6 +26,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(all(unix, not(crossing_os_stub)))] // descriptors are Unix's
+mod descriptors;
 mod endpoint;
 mod halves;
 mod link;
@@ -36,6 +38,8 @@ mod session;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))] // tokio waits on descriptors there alone
+pub mod tokio;
 
 pub use crossing_sys::file::Access;
 pub use crossing_sys::local::{Credentials, LocalName};

@@ -147,6 +147,13 @@ impl Link {
         with_socket!(self, socket => local::send_or_ready(socket, bytes, wait), tls => tls.send_or_ready(bytes, wait))
     }
 
+    /// What an event loop can wait on.
+    #[cfg(all(unix, not(crossing_os_stub)))]
+    pub(crate) fn descriptor(&self) -> std::os::fd::BorrowedFd<'_> {
+        use std::os::fd::AsFd;
+        with_socket!(self, socket => socket.as_fd(), tls => tls.tcp().as_fd())
+    }
+
     /// Passes on what was taken but did not go yet (TLS holds encrypted bytes back); `false` when there is no room.
     pub(crate) fn flush(&self) -> io::Result<bool> {
         with_socket!(self, _socket => Ok(true), tls => match tls.flush(Wait::Never) {

@@ -202,6 +202,17 @@ impl Listener {
         Self::options().bind(endpoint)
     }
 
+    #[cfg(all(unix, not(crossing_os_stub)))]
+    pub(crate) fn descriptor(&self) -> std::os::fd::BorrowedFd<'_> {
+        use std::os::fd::AsFd;
+        match &self.socket {
+            Socket::Tcp(listener) => listener.as_fd(),
+            Socket::Local(listener) => listener.as_fd(),
+            #[cfg(feature = "tls")]
+            Socket::Tls(listener, _) => listener.as_fd(),
+        }
+    }
+
     /// Where it listens; a port 0 has become the one that the system chose.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {

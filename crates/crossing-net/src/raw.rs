@@ -74,6 +74,11 @@ impl RawStream {
         StreamOptions::default().raw().connect_deadline(endpoint, deadline)
     }
 
+    #[cfg(all(unix, not(crossing_os_stub)))]
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
     /// Who is at the other end.
     ///
     /// # Errors

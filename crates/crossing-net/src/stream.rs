@@ -365,6 +365,64 @@ impl Stream {
         self.end_sending_wait(Wait::Forever)
     }
 
+    #[cfg(all(unix, not(crossing_os_stub)))]
+    pub(crate) fn link(&self) -> &Link {
+        &self.link
+    }
+
+    /// Whether the peer's introduction is awaited, and until when at most.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn awaits_introduction(&self) -> Option<Option<Instant>> {
+        let introduced = self.introduced || self.decoder.peer().is_some();
+        (!introduced).then_some(self.handshake_until)
+    }
+
+    /// Whether bytes of taken frames did not go yet.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn has_unsent(&self) -> bool {
+        self.sent < self.out.len() || !self.link.flush().unwrap_or(true)
+    }
+
+    /// Passes on what was taken before; `false` while there is no room.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn try_flush(&mut self) -> Result<bool> {
+        if !self.flush_wait(Wait::Never)? {
+            return Ok(false);
+        }
+        self.link.flush().map_err(|cause| self.link.error(cause, SEND))
+    }
+
+    /// Reads until a frame (or an error) is ready; `false` when there is nothing more to read now.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn try_fill(&mut self) -> Result<bool> {
+        self.fill_until_ready(Wait::Never)
+    }
+
+    /// What [`try_fill`](Self::try_fill) made ready.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn ready_frame(&mut self) -> Result<&[u8]> {
+        self.take()
+    }
+
+    /// Takes the end of sending; `false` while there is no room.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn try_end_sending(&mut self) -> Result<bool> {
+        if self.send_ended {
+            return Ok(true);
+        }
+        if !self.send_wait_kind(Kind::End, &[], Wait::Never)? {
+            return Ok(false);
+        }
+        self.send_ended = true;
+        Ok(true)
+    }
+
+    /// Ends the direction of the connection, after everything went.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn end_direction(&self) -> Result<()> {
+        self.link.end_sending().map_err(|cause| self.link.error(cause, "end sending to"))
+    }
+
     pub(crate) fn end_sending_timeout(&mut self, timeout: Duration) -> Result<()> {
         self.end_sending_wait(Wait::at_most(timeout))
     }

@@ -304,6 +304,43 @@ fn a_session_goes_over_tls() {
     closing.join().unwrap().unwrap();
 }
 
+#[cfg(all(feature = "tokio", unix))]
+#[test]
+fn tokio_streams_go_over_tls() {
+    let _watchdog = watchdog(2 * PATIENCE);
+    let files = Files::new();
+    let listener = listener(&files.known("server"));
+    let options = client(&files.known("client"));
+    let stranger = client(&files.trusting());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let listener = crossing_net::tokio::Listener::from_blocking(listener).unwrap();
+        let connect = crossing_net::tokio::Stream::connect_with(&options, listener.endpoint());
+        let (near, accepted) = tokio::join!(connect, listener.accept());
+        let (mut near, (mut far, _)) = (near.unwrap(), accepted.unwrap());
+        let echo = tokio::spawn(async move {
+            while let Ok(frame) = far.recv().await {
+                let frame = frame.to_vec();
+                far.send(&frame).await.unwrap();
+            }
+        });
+        for len in [0, 10, 40_000, 2 << 20] {
+            let frame: Vec<u8> = (0..len).map(|at| (at % 251) as u8).collect();
+            near.send(&frame).await.unwrap();
+            assert_eq!(near.recv().await.unwrap(), frame);
+        }
+        drop(near);
+        echo.await.unwrap();
+        // And who is not let in is told why.
+        let connect = crossing_net::tokio::Stream::connect_with(&stranger, listener.endpoint());
+        let (near, accepted) = tokio::join!(connect, listener.accept());
+        let (mut near, (mut far, _)) = (near.unwrap(), accepted.unwrap());
+        let (said, told) = tokio::join!(near.recv(), far.recv());
+        assert!(told.unwrap_err().to_string().contains("presented no certificate"));
+        assert!(said.unwrap_err().to_string().contains("demands a certificate"));
+    });
+}
+
 fn has_openssl() -> bool {
     Command::new("openssl").arg("version").stdout(Stdio::null()).status().is_ok_and(|status| status.success())
 }

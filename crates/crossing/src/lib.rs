@@ -38,6 +38,16 @@ pub mod net {
     pub use crossing_net::*;
 }
 
+/// Streams and listeners for tokio, with the nouns of [`net`].
+///
+/// # Platform-specific behavior
+/// Unix alone: elsewhere this is empty.
+#[cfg(feature = "tokio")]
+pub mod tokio {
+    #[cfg(all(unix, not(crossing_os_stub)))]
+    pub use crossing_net::tokio::*;
+}
+
 /// Queues behind one API: those of the kernel.
 pub mod queue {
     pub use crossing_queue::*;
