@@ -38,3 +38,7 @@ pub use self::shared::{Glimpse, Held, Message, PutError, SlotQueue, SlotStats};
 #[cfg(all(test, not(loom)))]
 #[path = "queue_tests.rs"]
 mod tests;
+
+#[cfg(all(test, not(loom)))]
+#[path = "queue_model_tests.rs"]
+mod model_tests;

@@ -212,14 +212,19 @@ impl<W: Words> Core<W> {
     fn pick(&self, mask: u64) -> Option<u32> {
         let due = if mask & DEAD_LANE == 0 { aside::next_due(&self.words) } else { None };
         let due = due.and_then(|due| Some(self.now()).filter(|now| due <= *now));
-        if let Some(now) = due {
-            let least = lanes::highest(&self.words, mask).unwrap_or(0);
-            if let Some(index) = aside::take_due(&self.words, now, least) {
+        let Some(now) = due else { return lanes::take_highest(&self.words, mask) };
+        // Lane by lane: what the highest names may be stale, and then what is due may go before the next one.
+        let mut left = mask;
+        while let Some(lane) = lanes::highest(&self.words, left) {
+            if let Some(index) = aside::take_due(&self.words, now, lane) {
                 return Some(index);
             }
+            if let Some(index) = lanes::take(&self.words, lane) {
+                return Some(index);
+            }
+            left &= !(1 << lane);
         }
-        // What the highest lane named may have been stale: then anything that is due will do.
-        lanes::take_highest(&self.words, mask).or_else(|| aside::take_due(&self.words, due?, 0))
+        aside::take_due(&self.words, now, 0)
     }
 
     /// Done with a message; `false`: it was taken away, which only a peer that breaks the rules does.

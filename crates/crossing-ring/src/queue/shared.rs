@@ -137,10 +137,15 @@ impl SlotQueue {
     /// `Corrupt` if there is none, or its figures do not fit; `Incompatible` for another version; `Unsupported` for memory
     /// without participants.
     pub fn open(region: &Region) -> Result<Self> {
+        Self::open_with(region, monotonic_nanos)
+    }
+
+    /// As [`open`](Self::open), with another clock, in nanoseconds.
+    pub(super) fn open_with(region: &Region, clock: fn() -> u64) -> Result<Self> {
         let header = region.read(Offset::<QueueHeader>::new(0))?;
         let layout = header.check(region.len())?;
         let memory = Memory::new(region, layout)?;
-        let core = Core::join(memory, layout.limits, monotonic_nanos);
+        let core = Core::join(memory, layout.limits, clock);
         Ok(Self(Arc::new(Inner { core, arena: Arena::default() })))
     }
 
@@ -288,6 +293,10 @@ impl SlotQueue {
         for _ in 0..u64::from(self.capacity()) * 2 {
             let Some(taken) = self.core().take(mask) else { break };
             self.core().acknowledge(&taken);
+            if taken.deliveries > 1 {
+                // Nobody saw it: no delivery.
+                self.core().ledger().redelivered.fetch_sub(1, Ordering::Relaxed);
+            }
             dropped += 1;
         }
         for index in 0..if dead { 0 } else { self.capacity() } {
