@@ -3,7 +3,7 @@
 use super::words::{DEAD, LANES, Ledger, State, Word, Words};
 use super::{aside, lanes, slots, sweep};
 use crossing_sync::Until;
-use crossing_sync::atomic::{Ordering, spin};
+use crossing_sync::atomic::{Ordering, dekker, spin};
 use crossing_sys::crash;
 use std::time::{Duration, Instant};
 
@@ -77,6 +77,8 @@ pub struct Core<W> {
     /// How long to spin, and how many times not to. Hints.
     patience: std::sync::atomic::AtomicU32,
     wary: std::sync::atomic::AtomicU32,
+    /// Slots freed while somebody waited for room. A hint.
+    freed: std::sync::atomic::AtomicU32,
 }
 
 /// For words that are hints of this process's own.
@@ -106,6 +108,7 @@ impl<W: Words> Core<W> {
             cursor: cursor.into(),
             patience: SPINS.into(),
             wary: 0.into(),
+            freed: 0.into(),
         };
         sweep::patrol(&core.words, &core.limits);
         core
@@ -147,6 +150,27 @@ impl<W: Words> Core<W> {
     /// Gives up a claimed slot.
     pub fn abandon(&self, index: u32, word: Word) {
         slots::free(&self.words, index, word);
+        self.tell_room();
+    }
+
+    /// Wakes somebody who waits for room.
+    pub fn tell_room(&self) {
+        self.words.shared().room.0.ring(self.words.me());
+    }
+
+    /// The same after one slot of several became free: who wakes for a single one soon sleeps again, so that in the steady
+    /// state of a full queue each message would cost two switches. What is kept back is told when the queue is found empty
+    /// (`pick`); if neither happens, the sleeper looks by itself.
+    #[inline]
+    fn tell_room_now_and_then(&self) {
+        dekker();
+        if self.words.shared().room.0.has_sleepers() {
+            let freed = self.freed.load(HINT).wrapping_add(1);
+            self.freed.store(freed, HINT);
+            if freed % (self.words.capacity() / 16).clamp(1, 16) == 0 {
+                self.tell_room();
+            }
+        }
     }
 
     /// Commits a claimed slot. From its first step on, the message is there whatever happens to this process.
@@ -193,6 +217,7 @@ impl<W: Words> Core<W> {
             if expires != 0 && expires <= self.now() {
                 ledger.expired.fetch_add(1, Ordering::Relaxed);
                 slots::free(&self.words, index, word);
+                self.tell_room();
                 continue;
             }
             let taken = Ledger::tick(&ledger.taken);
@@ -210,6 +235,14 @@ impl<W: Words> Core<W> {
     }
 
     fn pick(&self, mask: u64) -> Option<u32> {
+        let picked = self.look(mask);
+        if picked.is_none() {
+            self.tell_room();
+        }
+        picked
+    }
+
+    fn look(&self, mask: u64) -> Option<u32> {
         let due = if mask & DEAD_LANE == 0 { aside::next_due(&self.words) } else { None };
         let due = due.and_then(|due| Some(self.now()).filter(|now| due <= *now));
         let Some(now) = due else { return lanes::take_highest(&self.words, mask) };
@@ -231,6 +264,7 @@ impl<W: Words> Core<W> {
     #[inline]
     pub fn acknowledge(&self, taken: &Taken) -> bool {
         let freed = slots::free(&self.words, taken.index, taken.word);
+        self.tell_room_now_and_then();
         Ledger::tick(&self.ledger().done);
         freed
     }
@@ -248,6 +282,7 @@ impl<W: Words> Core<W> {
             if let Some(index) = lanes::take(&self.words, lane) {
                 let word = Word(self.words.slot(index).word.load(Ordering::Relaxed));
                 slots::free(&self.words, index, word);
+                self.tell_room();
                 self.ledger().dropped.fetch_add(1, Ordering::Relaxed);
                 return true;
             }

@@ -305,6 +305,7 @@ impl SlotQueue {
                 dropped += 1;
             }
         }
+        self.core().tell_room();
         dropped
     }
 

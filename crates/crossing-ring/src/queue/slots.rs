@@ -96,7 +96,7 @@ fn mark_busy<W: Words>(words: &W, index: usize, bit: u32) -> bool {
     false
 }
 
-/// Frees a slot that is `word`; `false`: it is not any more.
+/// Frees a slot that is `word`; `false`: it is not any more. Who waits for room is told by the caller.
 #[inline]
 pub(super) fn free<W: Words>(words: &W, index: u32, word: Word) -> bool {
     let slot = words.slot(index);
@@ -107,7 +107,6 @@ pub(super) fn free<W: Words>(words: &W, index: u32, word: Word) -> bool {
     }
     crash::point("queue.free.after");
     unmark(words, index);
-    words.shared().room.0.ring(words.me());
     true
 }
 

@@ -78,6 +78,7 @@ impl RawBell {
     /// Whether somebody may sleep.
     #[must_use]
     pub fn has_sleepers(&self) -> bool {
-        self.sleepers.load(Ordering::Relaxed) != 0
+        // ORD: bell-ring (seqcst) <-> bell-sleep
+        self.sleepers.load(Ordering::SeqCst) != 0
     }
 }
