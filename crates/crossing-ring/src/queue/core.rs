@@ -167,7 +167,7 @@ impl<W: Words> Core<W> {
         if self.words.shared().room.0.has_sleepers() {
             let freed = self.freed.load(HINT).wrapping_add(1);
             self.freed.store(freed, HINT);
-            if freed % (self.words.capacity() / 16).clamp(1, 16) == 0 {
+            if freed.is_multiple_of((self.words.capacity() / 16).clamp(1, 16)) {
                 self.tell_room();
             }
         }
