@@ -3,7 +3,7 @@
 mod common;
 
 use common::{crossing, fails, local_socket, ok, shell};
-use crossing_testkit::{Child, PATIENCE as LIMIT, RuntimeDirGuard, unique_name, unique_port};
+use crossing_testkit::{PATIENCE as LIMIT, RuntimeDirGuard, unique_port};
 
 fn tcp() -> String {
     format!("tcp:127.0.0.1:{}", unique_port())
@@ -84,6 +84,25 @@ fn a_proxy_passes_frames_and_raw_bytes_on_to_another_mechanism() {
     }
 }
 
+#[cfg(unix)]
+#[test]
+fn a_flood_of_connections_beyond_the_limit_of_open_files_is_survived() {
+    let dir = RuntimeDirGuard::new();
+    let port = unique_port();
+    let endpoint = format!("tcp:127.0.0.1:{port}");
+    let limited =
+        format!("ulimit -n 30; exec {} serve {endpoint} --echo -n 1", env!("CARGO_BIN_EXE_crossing"));
+    let server = dir.give(crossing_testkit::Child::program("sh")).args(["-c", &limited]).spawn();
+    server_is_up(&dir, &endpoint);
+    let flood: Vec<_> =
+        (0..100).map(|_| std::net::TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    drop(flood);
+    let output = ok(&dir, &["call", &endpoint, "still there", "-t", "20s"]);
+    assert_eq!(output.stdout, b"still there\n");
+    server.wait(LIMIT).success();
+}
+
 #[test]
 fn messages_in_a_session() {
     let dir = RuntimeDirGuard::new();
@@ -100,7 +119,7 @@ fn messages_in_a_session() {
 #[test]
 fn certificates_are_made_and_used() {
     let dir = RuntimeDirGuard::new();
-    let files = std::env::temp_dir().join(unique_name("crossing-cli-tls"));
+    let files = std::env::temp_dir().join(crossing_testkit::unique_name("crossing-cli-tls"));
     let text = files.to_str().unwrap();
     let said = ok(&dir, &["tls", "dev-cert", text]);
     assert!(said.text().contains("--tls-ca"), "{}", said.text());
@@ -123,7 +142,7 @@ fn certificates_are_made_and_used() {
     let server = crossing(&dir, &["serve", &back, "--echo", "-n", "2", "-t", "20s"]).spawn();
     assert_eq!(ok(&dir, &["call", &back, "x", "-t", "20s"]).stdout, b"x\n");
     let proxy = ["proxy", &front, &back, "-n", "2", "--tls-cert", &certificate, "--tls-key", &key];
-    let proxy: Child = crossing(&dir, &proxy).spawn();
+    let proxy = crossing(&dir, &proxy).spawn();
     let wrong = ["call", &front, "x", "-t", "20s", "--tls-ca", &ca, "--tls-name", "other.test"];
     fails(&dir, &wrong, 1, &["localhost", "not for the name \"other.test\"", "--tls-name"]);
     assert_eq!(ok(&dir, &["call", &front, "x", "-t", "20s", "--tls-ca", &ca]).stdout, b"x\n");

@@ -4,7 +4,7 @@ use crate::Endpoint;
 use crate::stream::Settings;
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
-use crossing_sys::local::{self, Credentials, LocalName, LocalStream, Progress, Ready, Wait};
+use crossing_sys::local::{self, Credentials, LocalName, LocalStream, Progress, Ready, Tuning, Wait};
 use crossing_sys::{Error, ErrorKind, Result};
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -152,6 +152,10 @@ impl Link {
     pub(crate) fn descriptor(&self) -> std::os::fd::BorrowedFd<'_> {
         use std::os::fd::AsFd;
         with_socket!(self, socket => socket.as_fd(), tls => tls.tcp().as_fd())
+    }
+
+    pub(crate) fn tune(&self, tuning: &Tuning) -> io::Result<()> {
+        with_socket!(self, socket => local::tune(socket, tuning), tls => local::tune(tls.tcp(), tuning))
     }
 
     /// Passes on what was taken but did not go yet (TLS holds encrypted bytes back); `false` when there is no room.

@@ -15,6 +15,8 @@ use std::time::{Duration, Instant};
 
 const BIND: &str = "listen on";
 const ACCEPT: &str = "accept a connection on";
+/// How long accepting rests when the system has no more files or memory.
+const EXHAUSTED_REST: Duration = Duration::from_millis(20);
 
 /// How to listen. Reusable.
 #[derive(Debug, Clone)]
@@ -46,6 +48,31 @@ impl ListenerOptions {
     /// Whether small messages leave at once over TCP instead of being gathered by the system; true unless set.
     pub fn nodelay(&mut self, yes: bool) -> &mut Self {
         self.settings.nodelay = yes;
+        self
+    }
+
+    /// Over TCP: an idle accepted connection is probed after this long, and given up when a few probes, a tenth of it apart, are
+    /// not answered. Unset, an idle connection to a machine that is gone stays.
+    pub fn keepalive(&mut self, idle: Duration) -> &mut Self {
+        self.settings.tuning.keepalive = Some(idle);
+        self
+    }
+
+    /// How much the system holds that was sent and not delivered, in bytes; as much as it chooses unless set.
+    ///
+    /// # Platform-specific behavior
+    /// Linux: twice as much, at most what `net.core.wmem_max` allows. Windows: not on pipes.
+    pub fn send_buffer(&mut self, bytes: usize) -> &mut Self {
+        self.settings.tuning.send_buffer = Some(bytes);
+        self
+    }
+
+    /// How much the system holds that arrived and was not received, in bytes; as much as it chooses unless set.
+    ///
+    /// # Platform-specific behavior
+    /// As [`send_buffer`](Self::send_buffer), with `net.core.rmem_max`.
+    pub fn recv_buffer(&mut self, bytes: usize) -> &mut Self {
+        self.settings.tuning.recv_buffer = Some(bytes);
         self
     }
 
@@ -148,10 +175,10 @@ pub struct Listener {
 
 macro_rules! accepts {
     ($stream:ident, $make:ident, $accept:ident, $try_accept:ident, $timeout:ident, $deadline:ident) => {
-        /// Takes the next connection, waiting for it without end.
+        /// Takes the next connection, waiting for it without end; also while there are too many open files.
         ///
         /// # Errors
-        /// Those of the system, such as too many open files.
+        /// Those of the system.
         pub fn $accept(&self) -> Result<($stream, Peer)> {
             self.$deadline(None)
         }
@@ -159,7 +186,7 @@ macro_rules! accepts {
         /// Takes the next connection if one waits already.
         ///
         /// # Errors
-        #[doc = concat!("As [`", stringify!($accept), "`](Self::", stringify!($accept), ").")]
+        /// [`ErrorKind::LimitReached`] when there are too many open files, and those of the system.
         pub fn $try_accept(&self) -> Result<Option<($stream, Peer)>> {
             match self.accept_link(Wait::Never) {
                 Ok((link, peer)) => Ok(Some(($stream::$make(link, &self.settings), peer))),
@@ -236,8 +263,37 @@ impl Listener {
     accepts!(Stream, new, accept, try_accept, accept_timeout, accept_deadline);
     accepts!(RawStream, new, accept_raw, try_accept_raw, accept_raw_timeout, accept_raw_deadline);
 
+    /// Accepts; while the system has no more files or memory for another connection, rests and tries again.
     pub(crate) fn accept_link(&self, wait: Wait) -> Result<(Link, Peer)> {
-        let result = match &self.socket {
+        loop {
+            let cause = match self.accept_once(wait) {
+                Ok((link, peer)) => match link.tune(&self.settings.tuning) {
+                    Ok(()) => return Ok((link, peer)),
+                    Err(cause) => return Err(link.error(cause, "set the socket options of")),
+                },
+                Err(cause) => cause,
+            };
+            let out_of_time = match wait {
+                Wait::Never => true,
+                Wait::Until(at) => Instant::now() + EXHAUSTED_REST >= at,
+                Wait::Forever => false,
+            };
+            match local::is_exhausted(&cause) {
+                true if !out_of_time => std::thread::sleep(EXHAUSTED_REST),
+                true => {
+                    let error =
+                        Error::os(cause, ACCEPT, self.endpoint.to_string()).kinded(ErrorKind::LimitReached);
+                    return Err(
+                        error.fix("raise the limit of open files (`ulimit -n`), or close connections")
+                    );
+                }
+                false => return Err(Error::os(cause, ACCEPT, self.endpoint.to_string())),
+            }
+        }
+    }
+
+    fn accept_once(&self, wait: Wait) -> io::Result<(Link, Peer)> {
+        match &self.socket {
             Socket::Tcp(listener) => self.accept_tcp(listener, wait).map(|(stream, address)| {
                 let name = format!("{} ({address})", self.endpoint);
                 (Link::tcp(stream, name, self.settings.nodelay), Peer::Tcp(address))
@@ -253,8 +309,7 @@ impl Listener {
                 let name = format!("{} ({address})", self.endpoint);
                 Ok((Link::tls(TlsStream::accept(tcp, config)?, name), Peer::Tcp(address)))
             }),
-        };
-        result.map_err(|cause| Error::os(cause, ACCEPT, self.endpoint.to_string()))
+        }
     }
 
     fn accept_tcp(&self, listener: &TcpListener, wait: Wait) -> io::Result<(TcpStream, SocketAddr)> {

@@ -9,7 +9,7 @@ use crate::link::{Link, Peer, until};
 use crate::raw::RawOptions;
 use crate::{ErrorKind, Result, ToEndpoint};
 use crossing_sys::Error;
-use crossing_sys::local::Wait;
+use crossing_sys::local::{Tuning, Wait};
 use crossing_wire::{DEFAULT_MAX_FRAME_LEN, DecodeError, Decoder, Encoder, Kind};
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -32,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) max_frame_len: usize,
     pub(crate) handshake_timeout: Duration,
     pub(crate) nodelay: bool,
+    pub(crate) tuning: Tuning,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<crate::TlsOptions>,
 }
@@ -42,6 +43,7 @@ impl Default for Settings {
             max_frame_len: DEFAULT_MAX_FRAME_LEN,
             handshake_timeout: Duration::from_secs(10),
             nodelay: true,
+            tuning: Tuning::default(),
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -71,6 +73,31 @@ impl StreamOptions {
     /// Whether small messages leave at once over TCP instead of being gathered by the system; true unless set.
     pub fn nodelay(&mut self, yes: bool) -> &mut Self {
         self.settings.nodelay = yes;
+        self
+    }
+
+    /// Over TCP: an idle connection is probed after this long, and given up when a few probes, a tenth of it apart, are
+    /// not answered. Unset, an idle connection to a machine that is gone stays.
+    pub fn keepalive(&mut self, idle: Duration) -> &mut Self {
+        self.settings.tuning.keepalive = Some(idle);
+        self
+    }
+
+    /// How much the system holds that was sent and not delivered, in bytes; as much as it chooses unless set.
+    ///
+    /// # Platform-specific behavior
+    /// Linux: twice as much, at most what `net.core.wmem_max` allows. Windows: not on pipes.
+    pub fn send_buffer(&mut self, bytes: usize) -> &mut Self {
+        self.settings.tuning.send_buffer = Some(bytes);
+        self
+    }
+
+    /// How much the system holds that arrived and was not received, in bytes; as much as it chooses unless set.
+    ///
+    /// # Platform-specific behavior
+    /// As [`send_buffer`](Self::send_buffer), with `net.core.rmem_max`.
+    pub fn recv_buffer(&mut self, bytes: usize) -> &mut Self {
+        self.settings.tuning.recv_buffer = Some(bytes);
         self
     }
 
@@ -129,7 +156,9 @@ impl StreamOptions {
         if let Some(limit) = self.connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
             wait = wait.no_later_than(limit);
         }
-        Link::connect(&endpoint.to_endpoint()?, wait, &self.settings)
+        let link = Link::connect(&endpoint.to_endpoint()?, wait, &self.settings)?;
+        link.tune(&self.settings.tuning).map_err(|cause| link.error(cause, "set the socket options of"))?;
+        Ok(link)
     }
 }
 

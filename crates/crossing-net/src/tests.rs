@@ -402,6 +402,30 @@ fn many_frames_go_at_once_and_what_there_was_no_room_for_is_told() {
 }
 
 #[test]
+fn socket_options_are_set_or_refused() {
+    over_each(|endpoint| {
+        let mut listening = Listener::options();
+        let mut connecting = Stream::options();
+        let listener = listening.recv_buffer(1 << 16).send_buffer(1 << 16).bind(endpoint).unwrap();
+        let pipe = endpoint.starts_with("pipe");
+        connecting.recv_buffer(1 << 15);
+        let connected = connecting.connect(listener.endpoint());
+        assert_eq!(connected.is_err(), pipe, "{connected:?}");
+        assert_eq!(listener.accept_timeout(PATIENCE).is_err(), pipe);
+        // The system's own buffers are far larger: fewer bytes fit now.
+        if let Ok(stream) = connected {
+            let raw = Stream::options().send_buffer(1 << 13).raw().connect(listener.endpoint()).unwrap();
+            let written =
+                (0..).map_while(|_| raw.try_write(&[0; 4096]).ok().filter(|len| *len > 0)).sum::<usize>();
+            assert!(written < 1 << 20, "{written}");
+            drop(stream);
+        }
+        let kept = Stream::options().keepalive(Duration::from_secs(30)).connect(listener.endpoint());
+        assert_eq!(kept.is_ok(), endpoint.starts_with("tcp"), "{kept:?}");
+    });
+}
+
+#[test]
 fn raw_writing_ends_with_its_time_and_says_how_far_it_came() {
     over_each(|endpoint| {
         let listener = Listener::bind(endpoint).unwrap();

@@ -495,6 +495,41 @@ pub fn wait_ready(socket: &impl Socket, interest: Ready, deadline: Option<Instan
     os::wait_ready(socket, interest, deadline)
 }
 
+/// What a socket can be told beyond what it is; what is not set stays as the system has it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Tuning {
+    /// TCP: an idle connection is probed after this long (at least a second), several times at a tenth of it (likewise),
+    /// and then given up.
+    pub keepalive: Option<Duration>,
+    /// How much the system holds that was sent and not delivered yet, in bytes.
+    pub send_buffer: Option<usize>,
+    /// How much the system holds that arrived and was not received yet, in bytes.
+    pub recv_buffer: Option<usize>,
+}
+
+/// Applies `tuning` to `socket`.
+///
+/// # Platform-specific behavior
+/// Linux: socket(7), tcp(7); a buffer is twice as large as was said, and no larger than `net.core.wmem_max` and
+/// `net.core.rmem_max` allow. Unix: keepalive probes three times, and times are rounded up to seconds. Windows: it probes
+/// ten times; named pipes have none of this ([`io::ErrorKind::Unsupported`]).
+///
+/// # Errors
+/// [`io::ErrorKind::Unsupported`] for keepalive on local sockets, and those of the system.
+pub fn tune(socket: &impl Socket, tuning: &Tuning) -> io::Result<()> {
+    if *tuning == Tuning::default() {
+        return Ok(());
+    }
+    os::tune(socket, tuning)
+}
+
+/// Whether `cause` says that this process or the system has no more files or memory: waiting may help.
+#[must_use]
+pub fn is_exhausted(cause: &io::Error) -> bool {
+    os::is_exhausted(cause)
+}
+
 /// Sets how many connections may wait at a listener that is listening already.
 ///
 /// # Platform-specific behavior

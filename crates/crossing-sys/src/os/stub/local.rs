@@ -1,7 +1,7 @@
 //! No sockets here yet.
 
 use crate::file::{Access, Handle};
-use crate::local::{Credentials, LocalListener, LocalName, LocalStream, Progress, Ready, Wait};
+use crate::local::{Credentials, LocalListener, LocalName, LocalStream, Progress, Ready, Tuning, Wait};
 use crate::{Error, ErrorKind, Result};
 use std::io::{self, IoSlice};
 use std::net::{TcpListener, TcpStream};
@@ -107,4 +107,12 @@ pub(crate) fn wait_ready(_: &impl RawSocket, _: Ready, _: Option<Instant>) -> io
 
 pub(crate) fn set_backlog(_: &TcpListener, _: u32) -> io::Result<()> {
     none()
+}
+
+pub(crate) fn tune(_: &impl RawSocket, _: &Tuning) -> io::Result<()> {
+    none()
+}
+
+pub(crate) fn is_exhausted(_: &io::Error) -> bool {
+    false
 }

@@ -5,7 +5,7 @@
 mod socket_file;
 
 use crate::file::{Access, Handle};
-use crate::local::{LocalListener, LocalName, LocalStream, MAX_HANDLES, Progress, Ready, Wait};
+use crate::local::{LocalListener, LocalName, LocalStream, MAX_HANDLES, Progress, Ready, Tuning, Wait};
 use crate::os::sockets::{self as system, MAX_NAME_LEN};
 use crate::{Error, ErrorKind, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -383,4 +383,29 @@ pub(crate) fn end_sending(socket: &impl RawSocket) -> io::Result<()> {
 
 pub(crate) fn set_backlog(listener: &TcpListener, backlog: u32) -> io::Result<()> {
     Ok(net::listen(listener, i32::try_from(backlog).unwrap_or(i32::MAX))?)
+}
+
+pub(crate) fn tune(socket: &impl RawSocket, tuning: &Tuning) -> io::Result<()> {
+    if let Some(time) = tuning.keepalive {
+        if net::getsockname(socket)?.address_family() == net::AddressFamily::UNIX {
+            return Err(io::ErrorKind::Unsupported.into());
+        }
+        let seconds = |time: Duration| Duration::from_secs(time.as_millis().div_ceil(1_000).max(1) as u64);
+        sockopt::set_socket_keepalive(socket, true)?;
+        sockopt::set_tcp_keepidle(socket, seconds(time))?;
+        sockopt::set_tcp_keepintvl(socket, seconds(time / 10))?;
+        sockopt::set_tcp_keepcnt(socket, 3)?;
+    }
+    if let Some(bytes) = tuning.send_buffer {
+        sockopt::set_socket_send_buffer_size(socket, bytes)?;
+    }
+    if let Some(bytes) = tuning.recv_buffer {
+        sockopt::set_socket_recv_buffer_size(socket, bytes)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn is_exhausted(cause: &io::Error) -> bool {
+    let all = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM];
+    cause.raw_os_error().is_some_and(|code| all.iter().any(|errno| errno.raw_os_error() == code))
 }

@@ -10,7 +10,7 @@ mod turn;
 
 use crate::Result;
 use crate::file::{Access, Handle};
-use crate::local::{Credentials, LocalListener, LocalName, LocalStream, Progress, Ready, Wait};
+use crate::local::{Credentials, LocalListener, LocalName, LocalStream, Progress, Ready, Tuning, Wait};
 use std::io::{self, IoSlice};
 use std::net::{TcpListener, TcpStream};
 use std::os::windows::io::{AsHandle, AsRawSocket};
@@ -183,4 +183,15 @@ pub(crate) fn wait_ready(
 
 pub(crate) fn set_backlog(listener: &TcpListener, backlog: u32) -> io::Result<()> {
     tcp::set_backlog(listener.as_raw_socket() as SOCKET, backlog)
+}
+
+pub(crate) fn tune(socket: &impl RawSocket, tuning: &Tuning) -> io::Result<()> {
+    match socket.kind() {
+        Kind::Socket(socket) => tcp::tune(socket, tuning),
+        _ => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+pub(crate) fn is_exhausted(cause: &io::Error) -> bool {
+    tcp::is_exhausted(cause)
 }

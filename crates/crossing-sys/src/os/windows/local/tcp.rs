@@ -6,13 +6,18 @@
 //! Sources: Winsock reference, "WSAPoll function", "ioctlsocket function", "send function".
 #![allow(unsafe_code)] // Winsock
 
-use crate::local::{Ready, Wait};
+use crate::local::{Ready, Tuning, Wait};
 use std::io::{self, IoSlice};
-use std::time::Instant;
+use std::ptr::null_mut;
+use std::time::{Duration, Instant};
+use windows_sys::Win32::Foundation::{
+    ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY, ERROR_TOO_MANY_OPEN_FILES,
+};
 use windows_sys::Win32::Networking::WinSock::{
-    FIONBIO, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM, SD_SEND, SOCKET, SOCKET_ERROR,
-    WSAECONNABORTED, WSAEINTR, WSAESHUTDOWN, WSAEWOULDBLOCK, WSAGetLastError, WSAPOLLFD, WSAPoll,
-    ioctlsocket, listen, recv as winsock_recv, send as winsock_send, shutdown,
+    FIONBIO, POLLERR, POLLHUP, POLLNVAL, POLLRDNORM, POLLWRNORM, SD_SEND, SIO_KEEPALIVE_VALS, SO_RCVBUF,
+    SO_SNDBUF, SOCKET, SOCKET_ERROR, SOL_SOCKET, WSAECONNABORTED, WSAEINTR, WSAEMFILE, WSAENOBUFS,
+    WSAESHUTDOWN, WSAEWOULDBLOCK, WSAGetLastError, WSAIoctl, WSAPOLLFD, WSAPoll, ioctlsocket, listen,
+    recv as winsock_recv, send as winsock_send, setsockopt, shutdown, tcp_keepalive,
 };
 
 /// The most that one call sends: the system buffers a call's bytes whole once it has any room at all.
@@ -135,4 +140,48 @@ pub(super) fn set_backlog(socket: SOCKET, backlog: u32) -> io::Result<()> {
     // SAFETY: an open socket.
     let result = unsafe { listen(socket, i32::try_from(backlog).unwrap_or(i32::MAX)) };
     if result == SOCKET_ERROR { Err(last_error()) } else { Ok(()) }
+}
+
+fn set(socket: SOCKET, level: i32, option: i32, value: i32) -> io::Result<()> {
+    let bytes = value.to_ne_bytes();
+    // SAFETY: an open socket; the option takes an int, whose bytes these are.
+    let result = unsafe { setsockopt(socket, level, option, bytes.as_ptr(), bytes.len() as i32) };
+    if result == SOCKET_ERROR { Err(last_error()) } else { Ok(()) }
+}
+
+/// Source: Winsock reference, "SIO_KEEPALIVE_VALS control code"; the number of probes is the system's, 10.
+fn keep_alive(socket: SOCKET, idle: Duration) -> io::Result<()> {
+    let millis = |time: Duration| u32::try_from(time.as_millis().max(1_000)).unwrap_or(u32::MAX);
+    let values =
+        tcp_keepalive { onoff: 1, keepalivetime: millis(idle), keepaliveinterval: millis(idle / 10) };
+    let (mut written, len) = (0, size_of_val(&values) as u32);
+    let input = (&raw const values).cast();
+    // SAFETY: an open socket; the call reads the values, whose length this is, writes nothing but `written`, and has
+    // finished when it returns, as it is given no overlapped structure.
+    let result = unsafe {
+        WSAIoctl(socket, SIO_KEEPALIVE_VALS, input, len, null_mut(), 0, &raw mut written, null_mut(), None)
+    };
+    if result == SOCKET_ERROR { Err(last_error()) } else { Ok(()) }
+}
+
+/// Source: Winsock reference, "SOL_SOCKET socket options".
+pub(super) fn tune(socket: SOCKET, tuning: &Tuning) -> io::Result<()> {
+    let int = |value: usize| i32::try_from(value).unwrap_or(i32::MAX);
+    if let Some(time) = tuning.keepalive {
+        keep_alive(socket, time)?;
+    }
+    if let Some(bytes) = tuning.send_buffer {
+        set(socket, SOL_SOCKET, SO_SNDBUF, int(bytes))?;
+    }
+    if let Some(bytes) = tuning.recv_buffer {
+        set(socket, SOL_SOCKET, SO_RCVBUF, int(bytes))?;
+    }
+    Ok(())
+}
+
+pub(super) fn is_exhausted(cause: &io::Error) -> bool {
+    let plain =
+        [ERROR_NO_SYSTEM_RESOURCES, ERROR_TOO_MANY_OPEN_FILES, ERROR_NOT_ENOUGH_MEMORY].map(u32::cast_signed);
+    let sockets = [WSAEMFILE, WSAENOBUFS];
+    cause.raw_os_error().is_some_and(|code| plain.contains(&code) || sockets.contains(&code))
 }
