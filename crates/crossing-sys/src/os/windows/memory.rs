@@ -258,7 +258,8 @@ pub(crate) fn free_space(_: &Handle, backing: &Backing) -> io::Result<(u64, Stri
     Ok((paging_file_left()?, "the paging file".to_owned()))
 }
 
-/// Bytes that memory and the paging file together can still promise.
+/// Bytes that memory and the paging file together can still promise. At least what is free of memory: Wine on a machine whose
+/// processes have reserved more than there is says 0; where that is the truth, the allocation itself fails.
 pub(crate) fn paging_file_left() -> io::Result<u64> {
     // SAFETY: plain numbers, for which zero is a value.
     let mut status: MEMORYSTATUSEX = unsafe { std::mem::zeroed() };
@@ -267,7 +268,7 @@ pub(crate) fn paging_file_left() -> io::Result<u64> {
     if unsafe { GlobalMemoryStatusEx(&raw mut status) } == 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(status.ullAvailPageFile)
+    Ok(status.ullAvailPageFile.max(status.ullAvailPhys))
 }
 
 pub(crate) fn len(handle: &Handle) -> io::Result<u64> {
