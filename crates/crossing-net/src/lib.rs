@@ -52,7 +52,7 @@ pub use raw::{RawOptions, RawStream};
 pub use service::{Call, Client, Request, Server, Service, ServiceOptions};
 pub use session::{
     Session, SessionCause, SessionConnector, SessionEvent, SessionListener, SessionListenerOptions,
-    SessionLoss, SessionOptions, SessionRefusal,
+    SessionLoss, SessionOptions, SessionRefusal, SessionSender,
 };
 pub use stream::{Stream, StreamOptions};
 

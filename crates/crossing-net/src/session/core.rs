@@ -5,10 +5,11 @@
 //! at once, without waiting; if the connection has no room, a second thread (made at the first such moment) waits for
 //! room. So heartbeats go and a silent peer is found whatever the application does.
 
+use super::SEND;
 use crate::link::Link;
 use crossing_sys::local::Wait;
-use crossing_sys::{Error, ErrorKind};
-use crossing_wire::session::{Cause, Event, Loss, Phase, Session as Engine};
+use crossing_sys::{Error, ErrorKind, Result};
+use crossing_wire::session::{Cause, Event, Loss, Phase, SendError, Session as Engine};
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -85,8 +86,8 @@ impl Core {
     pub(crate) fn install<E>(
         self: &Arc<Self>,
         link: Arc<Link>,
-        begin: impl FnOnce(&mut Engine) -> Result<(), E>,
-    ) -> Result<u64, E> {
+        begin: impl FnOnce(&mut Engine) -> std::result::Result<(), E>,
+    ) -> std::result::Result<u64, E> {
         let mut state = self.lock();
         begin(&mut state.engine)?;
         state.generation += 1;
@@ -219,6 +220,54 @@ impl Core {
         }
         let _ = link.end_sending();
         while link.recv(buffer, wait).is_ok_and(|len| len > 0) {}
+    }
+
+    /// Takes a message to send; `false` when the wait ended before.
+    pub(crate) fn send(self: &Arc<Self>, message: &[u8], wait: Wait) -> Result<bool> {
+        let mut state = self.lock();
+        loop {
+            match state.engine.send(message) {
+                Ok(()) => {
+                    self.flush(&mut state);
+                    return Ok(true);
+                }
+                Err(SendError::Full) => {}
+                Err(SendError::TooLarge { max }) => {
+                    let kind = ErrorKind::TooLarge { len: message.len() as u64, max: max as u64 };
+                    let error = self.fault(kind, SEND).detail("the peer accepts no longer messages");
+                    return Err(error.fix("split the message, or raise max_frame_len on the receiving side"));
+                }
+                Err(SendError::Over) => return Err(self.over(&state, SEND)),
+                Err(_) => {
+                    let error = self.fault(ErrorKind::ApiMisuse, SEND);
+                    return Err(error.detail("sending was ended on this side"));
+                }
+            }
+            match self.rest(state, wait) {
+                Some(woken) => state = woken,
+                None => return Ok(false),
+            }
+        }
+    }
+
+    /// Sleeps until something changed; `None` when the wait is over.
+    pub(crate) fn rest<'a>(&self, state: Locked<'a>, wait: Wait) -> Option<Locked<'a>> {
+        match wait {
+            Wait::Never => None,
+            Wait::Until(at) if Instant::now() >= at => None,
+            Wait::Until(at) => Some(self.sleep(state, Some(at))),
+            Wait::Forever => Some(self.sleep(state, None)),
+        }
+    }
+
+    /// As [`send`](Self::send); the end of the wait is an error.
+    pub(crate) fn send_until(self: &Arc<Self>, message: &[u8], wait: Wait) -> Result<()> {
+        match self.send(message, wait)? {
+            true => Ok(()),
+            false => Err(self
+                .fault(ErrorKind::TimedOut, SEND)
+                .detail("the resend buffer is full of messages that the peer did not take yet")),
+        }
     }
 
     /// The application lets go.

@@ -10,10 +10,10 @@ pub use crossing_wire::session::{
 pub use listener::SessionListener;
 pub use options::{SessionConnector, SessionListenerOptions, SessionOptions};
 
-use self::core::{Core, Locked};
+use self::core::Core;
 use crossing_sys::local::Wait;
 use crossing_sys::{Error, ErrorKind, Result};
-use crossing_wire::session::{Phase, Received, SendError};
+use crossing_wire::session::{Phase, Received};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -69,7 +69,7 @@ impl Session {
     /// As [`send`](Self::send).
     #[must_use = "false means that nothing was sent"]
     pub fn try_send(&self, message: &[u8]) -> Result<bool> {
-        self.send_wait(message, Wait::Never)
+        self.core.send(message, Wait::Never)
     }
 
     /// As [`send`](Self::send), waiting at most `timeout`.
@@ -85,50 +85,13 @@ impl Session {
     /// # Errors
     /// As [`send_timeout`](Self::send_timeout).
     pub fn send_deadline(&self, message: &[u8], deadline: impl Into<Option<Instant>>) -> Result<()> {
-        match self.send_wait(message, crate::link::until(deadline.into()))? {
-            true => Ok(()),
-            false => Err(self
-                .core
-                .fault(ErrorKind::TimedOut, SEND)
-                .detail("the resend buffer is full of messages that the peer did not take yet")),
-        }
+        self.core.send_until(message, crate::link::until(deadline.into()))
     }
 
-    fn send_wait(&self, message: &[u8], wait: Wait) -> Result<bool> {
-        let mut state = self.core.lock();
-        loop {
-            match state.engine.send(message) {
-                Ok(()) => {
-                    self.core.flush(&mut state);
-                    return Ok(true);
-                }
-                Err(SendError::Full) => {}
-                Err(SendError::TooLarge { max }) => {
-                    let kind = ErrorKind::TooLarge { len: message.len() as u64, max: max as u64 };
-                    let error = self.core.fault(kind, SEND).detail("the peer accepts no longer messages");
-                    return Err(error.fix("split the message, or raise max_frame_len on the receiving side"));
-                }
-                Err(SendError::Over) => return Err(self.core.over(&state, SEND)),
-                Err(_) => {
-                    let error = self.core.fault(ErrorKind::ApiMisuse, SEND);
-                    return Err(error.detail("sending was ended on this side"));
-                }
-            }
-            match self.rest(state, wait) {
-                Some(woken) => state = woken,
-                None => return Ok(false),
-            }
-        }
-    }
-
-    /// Sleeps until something changed; `None` when the wait is over.
-    fn rest<'a>(&self, state: Locked<'a>, wait: Wait) -> Option<Locked<'a>> {
-        match wait {
-            Wait::Never => None,
-            Wait::Until(at) if Instant::now() >= at => None,
-            Wait::Until(at) => Some(self.core.sleep(state, Some(at))),
-            Wait::Forever => Some(self.core.sleep(state, None)),
-        }
+    /// Another handle to send with, for other threads.
+    #[must_use]
+    pub fn sender(&self) -> SessionSender {
+        SessionSender { core: Arc::clone(&self.core) }
     }
 
     /// Receives the next message, waiting for it without end. It is lent until the next call.
@@ -189,7 +152,7 @@ impl Session {
                 Received::Nothing if over => return Err(core.over(&state, RECV)),
                 Received::Nothing => core.flush(&mut state),
             }
-            match self.rest(state, wait) {
+            match self.core.rest(state, wait) {
                 Some(woken) => state = woken,
                 None => return Ok(false),
             }
@@ -221,7 +184,7 @@ impl Session {
             if let Some(event) = state.events.pop_front() {
                 return Some(event);
             }
-            state = self.rest(state, wait)?;
+            state = self.core.rest(state, wait)?;
         }
     }
 
@@ -239,7 +202,7 @@ impl Session {
             if state.engine.phase() == Phase::Over {
                 return Err(self.core.over(&state, SEND));
             }
-            let Some(woken) = self.rest(state, wait) else {
+            let Some(woken) = self.core.rest(state, wait) else {
                 let error = self.core.fault(ErrorKind::TimedOut, "await the peer's acknowledgement on");
                 return Err(error.detail("the peer did not take everything yet"));
             };
@@ -290,6 +253,40 @@ impl Session {
 
     fn late(&self) -> Error {
         self.core.fault(ErrorKind::TimedOut, "end").detail("the peer did not take everything in time")
+    }
+}
+
+/// Sends in a [`Session`] from other threads; made by [`Session::sender`]. It does not keep the session: once that is
+/// dropped, sending fails.
+#[derive(Debug, Clone)]
+pub struct SessionSender {
+    core: Arc<Core>,
+}
+
+impl SessionSender {
+    /// As [`Session::send`].
+    ///
+    /// # Errors
+    /// As [`Session::send`].
+    pub fn send(&self, message: &[u8]) -> Result<()> {
+        self.send_deadline(message, None)
+    }
+
+    /// As [`Session::try_send`].
+    ///
+    /// # Errors
+    /// As [`Session::try_send`].
+    #[must_use = "false means that nothing was sent"]
+    pub fn try_send(&self, message: &[u8]) -> Result<bool> {
+        self.core.send(message, Wait::Never)
+    }
+
+    /// As [`Session::send_deadline`].
+    ///
+    /// # Errors
+    /// As [`Session::send_deadline`].
+    pub fn send_deadline(&self, message: &[u8], deadline: impl Into<Option<Instant>>) -> Result<()> {
+        self.core.send_until(message, crate::link::until(deadline.into()))
     }
 }
 

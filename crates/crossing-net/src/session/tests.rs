@@ -292,3 +292,40 @@ fn it_resumes_over_each_mechanism() {
         assert!(resumed >= 9, "{endpoint}: {events:?}");
     }
 }
+
+#[test]
+fn several_threads_send_in_one_session_while_another_receives() {
+    let _watchdog = watchdog(2 * PATIENCE);
+    let (_listener, proxy, mut client, mut server) = proxied(CALM);
+    let senders: Vec<_> = (0..4_u8)
+        .map(|thread| {
+            let sender = client.sender();
+            thread::spawn(move || (0..200_u8).for_each(|number| sender.send(&[thread, number]).unwrap()))
+        })
+        .collect();
+    let echo = thread::spawn(move || {
+        for round in 0..800 {
+            if round % 100 == 50 {
+                proxy.cut();
+            }
+            let message = server.recv_timeout(PATIENCE).unwrap().to_vec();
+            server.send(&message).unwrap();
+        }
+        server.flush_timeout(PATIENCE).unwrap();
+        (server, proxy)
+    });
+    let mut next = [0_u8; 4];
+    for _ in 0..800 {
+        let message = client.recv_timeout(PATIENCE).unwrap();
+        let [thread, number] = *message else { panic!("{message:?}") };
+        assert_eq!(number, next[usize::from(thread)], "in the order of each thread");
+        next[usize::from(thread)] += 1;
+    }
+    // The acknowledgement of the last goes when nothing more is there to take.
+    assert!(client.try_recv().unwrap().is_none());
+    senders.into_iter().for_each(|sender| sender.join().unwrap());
+    let sender = client.sender();
+    drop(echo.join().unwrap());
+    drop(client);
+    assert_eq!(sender.send(b"x").unwrap_err().kind(), ErrorKind::Disconnected);
+}
