@@ -366,6 +366,14 @@ impl Region {
     /// opened for reading alone.
     pub fn claim(&self, offset: usize, len: usize, align: usize) -> Result<NonNull<u8>> {
         self.writable("claim memory")?;
+        self.claim_read(offset, len, align)
+    }
+
+    /// As [`claim`](Self::claim), also of memory that was opened for reading alone, which the caller must then not write.
+    ///
+    /// # Errors
+    /// `ApiMisuse` as for `claim`.
+    pub fn claim_read(&self, offset: usize, len: usize, align: usize) -> Result<NonNull<u8>> {
         let address = self.inside("claim memory", offset, len)?;
         if !align.is_power_of_two() || address.addr().get() & (align - 1) != 0 {
             return Err(self.misuse("claim memory", format!("offset {offset} is not a multiple of {align}")));

@@ -245,12 +245,23 @@ impl Witness {
 /// # Errors
 /// The operating system's; `PermissionDenied` if the runtime directory is not this user's own.
 pub fn list() -> Result<Vec<Entry>> {
+    list_under("")
+}
+
+/// Every name of this user that begins with `prefix`, sorted.
+///
+/// # Errors
+/// As [`list`].
+pub fn list_under(prefix: &str) -> Result<Vec<Entry>> {
     let root = directory::runtime_root()?;
     let error = |cause| Error::os(cause, "list names", root.display().to_string());
     let mut entries = Vec::new();
     for item in std::fs::read_dir(&root).map_err(error)? {
         let item = item.map_err(error)?;
         let Some(name) = item.file_name().to_str().and_then(name::decode) else { continue };
+        if !name.starts_with(prefix) {
+            continue;
+        }
         // If not: gone meanwhile, of another user, or no file of ours. One odd entry does not hide the others.
         if let Ok(entry) = inspect(&name) {
             entries.push(entry);

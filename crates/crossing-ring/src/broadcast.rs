@@ -1,0 +1,28 @@
+//! The broadcast ring: what one publisher writes, any number of subscribers read, each at its own pace.
+//!
+//! Who writes what is the heart of it. Every member of a topic has two segments, and nobody writes a third kind:
+//!
+//! | segment | written by | mapped by the others | holds |
+//! |---|---|---|---|
+//! | ring ([`RingWriter`], [`RingReader`]) | its publisher | read-only | descriptors and chunks |
+//! | cursors ([`Cursors`], [`PeerCursors`]) | its subscriber | read-only | how far it has read each ring |
+//! | bell ([`Bell`]) | everybody | read-write | wake-ups only: no message, no position |
+//!
+//! So a subscriber cannot change what a publisher or another subscriber reads. The worst that a hostile member can do
+//! to the others is to ring bells for nothing, or not to ring them: sleepers look for themselves after a slice of time.
+//! The protocols stand at the top of `ring.rs`, `cursors.rs` and `bell.rs`.
+
+mod bell;
+mod cursors;
+mod layout;
+mod ring;
+mod view;
+
+pub use self::bell::{BELL_LEN, Bell};
+pub use self::cursors::{Cursors, MAX_RINGS, PeerCursors, cursors_len};
+pub use self::layout::{CursorsHeader, INLINE, MAX_DEPTH, RingHeader, Shape};
+pub use self::ring::{Outcome, RingReader, RingWriter};
+
+#[cfg(test)]
+#[path = "broadcast_tests.rs"]
+mod tests;

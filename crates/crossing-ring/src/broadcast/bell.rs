@@ -1,0 +1,108 @@
+//! A member's bell: what it sleeps on, and how others tell it that members came or went.
+//!
+//! # Protocol
+//! The bell is a segment of its own because its ringers must write it. `bell` is a
+//! [`RawBell`], whose protocol stands there; the owner alone sleeps. `news` counts
+//! joins and leaves: who joins or leaves adds one to each other member's (`ORD: bell-news (seqcst) <-> bell-news-look`)
+//! and rings; the owner looks for members when it differs from what it last saw. Whether the owner lives is asked of the
+//! kernel, by its lock in the bell's segment; who the owner is stands in its header, which only the owner can write.
+
+#![allow(unsafe_code)] // says which structs are atomics
+
+use super::view::{View, atomics};
+use crossing_shm::Region;
+use crossing_sync::atomic::{AtomicU32, Ordering};
+use crossing_sync::raw::bell::RawBell;
+use crossing_sync::{Participant, ParticipantId};
+use crossing_sys::Result;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Bytes that the segment of a bell needs.
+pub const BELL_LEN: usize = 64;
+
+// FORMAT: topic.md BellWords size=64
+#[repr(C, align(64))]
+struct BellWords {
+    bell: RawBell,
+    news: AtomicU32,
+    zero: [AtomicU32; 13],
+}
+
+const _: () = assert!(size_of::<BellWords>() == BELL_LEN);
+
+// SAFETY: atomics alone.
+unsafe impl super::view::Atomics for BellWords {}
+
+/// A bell, one's own or another member's.
+#[derive(Debug)]
+pub struct Bell {
+    view: View,
+    me: Arc<Participant>,
+}
+
+impl Bell {
+    /// The bell in `region`. New ones are zero.
+    ///
+    /// # Errors
+    /// `Unsupported` for memory without participants, `ApiMisuse` for a region that is too short.
+    pub fn open(region: &Region) -> Result<Self> {
+        Ok(Self { view: View::own(region, BELL_LEN)?, me: region.require_participant("open topic")? })
+    }
+
+    #[inline]
+    fn words(&self) -> &BellWords {
+        atomics(&self.view, 0)
+    }
+
+    /// Who this process is among the bell's participants.
+    #[must_use]
+    pub fn me(&self) -> ParticipantId {
+        self.me.id()
+    }
+
+    /// Whether this process is a forked child of the one that opened it.
+    #[inline]
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.me.is_forked()
+    }
+
+    /// Whether its owner, found in the owner's header, lives. A system call.
+    #[must_use]
+    pub fn is_owner_alive(&self, owner: ParticipantId) -> bool {
+        self.me.is_alive(owner)
+    }
+
+    /// Wakes the owner if it sleeps, after a SeqCst operation that made what it waits for; else no system call.
+    #[inline]
+    pub fn ring(&self) {
+        self.words().bell.ring(&self.me);
+    }
+
+    /// Tells the owner that a member came or went.
+    pub fn tell(&self) {
+        // ORD: bell-news (seqcst) <-> bell-news-look
+        self.words().news.fetch_add(1, Ordering::SeqCst);
+        self.ring();
+    }
+
+    /// The owner's look at the news: a number that changes with them.
+    #[inline]
+    #[must_use]
+    pub fn news(&self) -> u32 {
+        // ORD: bell-news-look (seqcst) <-> bell-news
+        self.words().news.load(Ordering::SeqCst)
+    }
+
+    /// The owner says that it will sleep, before its last look whether there is something.
+    #[must_use]
+    pub fn prepare(&self) -> u32 {
+        self.words().bell.prepare()
+    }
+
+    /// The owner sleeps until rung after `ticket` was given, or until `deadline`.
+    pub fn wait(&self, ticket: u32, deadline: Option<Instant>) {
+        self.words().bell.wait(&self.me, ticket, deadline);
+    }
+}
