@@ -5,6 +5,7 @@
 //! | [`shm`] | shared memory: segments, regions, pools, the registry of names |
 //! | [`sync`] | mutexes, semaphores, events and more that live in shared memory and survive their owners |
 //! | [`net`] | endpoints, listeners and streams over TCP and Unix sockets, framed or raw |
+//! | [`bus`] | topics: publish and subscribe over shared memory |
 //! | [`queue`] | message queues: those of the kernel |
 //! | [`foreign`] | what programs that know nothing of Crossing use: System V and POSIX objects, kernel objects of Windows |
 //! | [`process`] | clocks and life of processes |
@@ -46,6 +47,11 @@ pub mod net {
 pub mod tokio {
     #[cfg(all(unix, not(crossing_os_stub)))]
     pub use crossing_net::tokio::*;
+}
+
+/// Topics: publish and subscribe over shared memory.
+pub mod bus {
+    pub use crossing_bus::*;
 }
 
 /// Queues behind one API: those of the kernel.

@@ -47,7 +47,7 @@ pub struct RingHeader {
     pid: u32,
     zero: u32,
     total_len: u64,
-    reserved: [u64; 6],
+    reserved: [u64; 7],
 }
 
 const _: () = assert!(size_of::<RingHeader>() == 128);
@@ -104,7 +104,7 @@ impl RingHeader {
             pid: std::process::id(),
             zero: 0,
             total_len: 0,
-            reserved: [0; 6],
+            reserved: [0; 7],
         };
         let layout = header.layout().ok_or_else(|| {
             misuse(format!("{depth} messages of {max_len} bytes are beyond this machine's addresses"))

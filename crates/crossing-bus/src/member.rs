@@ -1,0 +1,290 @@
+//! Members of a topic: how they join, find each other, and how what the dead left goes away.
+//!
+//! # Protocol
+//! A member has a random number and two segments: `topic/NAME/bell-N`, made first, and `topic/NAME/pub-N` or
+//! `topic/NAME/sub-N`, whose header says who owns the bell. Then it looks who else is there, and tells their bells. So
+//! of two members that join at once, at least one sees the other, and tells it.
+//!
+//! A subscriber begins with publishers that it finds at its first look at their present position (less the history),
+//! with those that it finds later at their first message: they came after it. A publisher that blocks takes a subscriber
+//! that has not begun with it yet as one that has read nothing since it was found.
+//!
+//! Death: the locks in the segments are released by the kernel. Bells and cursors of the dead are removed by whoever
+//! looks next. The ring of a dead publisher is removed when every living subscriber has read it to the end: until then
+//! its name is what subscribers find it by.
+
+use crate::options::Terms;
+use crossing_ring::broadcast::{
+    BELL_LEN, Bell, Cursors, CursorsHeader, PeerCursors, RingHeader, RingReader, RingWriter, Shape, cursors_len,
+};
+use crossing_shm::{Segment, registry};
+use crossing_sync::ParticipantId;
+use crossing_sys::{Error, ErrorKind, Result};
+use zerocopy::IntoBytes;
+
+const BELL_SCHEMA: u64 = u64::from_le_bytes(*b"bell\0\0\0\x01");
+const RING_SCHEMA: u64 = u64::from_le_bytes(*b"topic\0\0\x01");
+const CURSORS_SCHEMA: u64 = u64::from_le_bytes(*b"cursor\0\x01");
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    Publisher,
+    Subscriber,
+    Bell,
+}
+
+impl Role {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Publisher => "pub",
+            Self::Subscriber => "sub",
+            Self::Bell => "bell",
+        }
+    }
+
+    fn schema(self) -> u64 {
+        match self {
+            Self::Publisher => RING_SCHEMA,
+            Self::Subscriber => CURSORS_SCHEMA,
+            Self::Bell => BELL_SCHEMA,
+        }
+    }
+}
+
+fn prefix(topic: &str) -> String {
+    format!("topic/{topic}/")
+}
+
+fn name(topic: &str, role: Role, number: u32) -> String {
+    format!("topic/{topic}/{}-{number:08x}", role.word())
+}
+
+/// A name that was found.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Found {
+    pub(crate) role: Role,
+    pub(crate) number: u32,
+    pub(crate) stale: bool,
+}
+
+/// Who is there, or was.
+pub(crate) fn look(topic: &str) -> Result<Vec<Found>> {
+    let prefix = prefix(topic);
+    let parse = |entry: registry::Entry| {
+        let (word, number) = entry.name.strip_prefix(&prefix)?.split_once('-')?;
+        let role = [Role::Publisher, Role::Subscriber, Role::Bell]
+            .into_iter()
+            .find(|role| role.word() == word && (role.schema() == entry.schema || entry.stale))?;
+        let number = u32::from_str_radix(number, 16).ok().filter(|_| number.len() == 8)?;
+        Some(Found { role, number, stale: entry.stale })
+    };
+    Ok(registry::list_under(&prefix)?.into_iter().filter_map(parse).collect())
+}
+
+/// This process as a member. What it made goes when it is dropped: the segments are owned.
+#[derive(Debug)]
+pub(crate) struct Home {
+    pub(crate) topic: String,
+    pub(crate) key: u64,
+    pub(crate) bell: Bell,
+    // Dropped in this order: found by this one first.
+    data: Segment,
+    _bell: Segment,
+}
+
+impl Home {
+    fn join(topic: &str, terms: &Terms, role: Role, make: impl Fn(u64, ParticipantId) -> Result<Content>) -> Result<Self> {
+        let about = |error: Error| error.about(format!("shm:{topic}"));
+        for _ in 0..16 {
+            let random = crossing_sys::process::random_identity()
+                .map_err(|cause| Error::os(cause, "open topic", format!("shm:{topic}")))?;
+            let key = random.iter().fold(1_u64, |sum, byte| sum.rotate_left(8) ^ u64::from(*byte)).max(1);
+            let number = key as u32;
+            let mut options = Segment::options();
+            options.size(BELL_LEN).schema(BELL_SCHEMA).access(terms.access);
+            let bell_segment = match options.create(&name(topic, Role::Bell, number)) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                other => other?,
+            };
+            let bell = Bell::open(&bell_segment)?;
+            let Content { size, bytes } = make(key, bell.me()).map_err(about)?;
+            let mut options = Segment::options();
+            options.size(size).schema(role.schema()).content(&bytes).access(terms.access);
+            match options.create(&name(topic, role, number)) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                data => {
+                    return Ok(Self { topic: topic.to_owned(), key, bell, data: data?, _bell: bell_segment });
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::LimitReached, "open topic", format!("shm:{topic}"))
+            .detail("16 random numbers were all taken"))
+    }
+
+    pub(crate) fn publish(topic: &str, terms: &Terms) -> Result<(Self, RingWriter)> {
+        let home = Self::join(topic, terms, Role::Publisher, |key, bell| {
+            let header = RingHeader::new(terms.depth, terms.max_len, terms.shape, key, bell)?;
+            let size = usize::try_from(header.total_len()).unwrap_or(usize::MAX);
+            Ok(Content { size, bytes: header.as_bytes().to_vec() })
+        })?;
+        let ring = RingWriter::open(&home.data)?;
+        Ok((home, ring))
+    }
+
+    pub(crate) fn subscribe(topic: &str, terms: &Terms) -> Result<(Self, Cursors)> {
+        let home = Self::join(topic, terms, Role::Subscriber, |key, bell| {
+            let header = CursorsHeader::new(terms.shape, key, bell);
+            Ok(Content { size: cursors_len(), bytes: header.as_bytes().to_vec() })
+        })?;
+        let cursors = Cursors::open(&home.data)?;
+        Ok((home, cursors))
+    }
+
+    pub(crate) fn forked(&self) -> Option<Error> {
+        self.bell.is_forked().then(|| {
+            Error::new(ErrorKind::ApiMisuse, "use topic", format!("shm:{}", self.topic))
+                .detail("it was opened before fork")
+                .fix("let the child open the topic itself")
+        })
+    }
+}
+
+struct Content {
+    size: usize,
+    bytes: Vec<u8>,
+}
+
+fn open_data(topic: &str, role: Role, number: u32) -> Result<Segment> {
+    Segment::options().schema(role.schema()).read_only(true).open(&name(topic, role, number))
+}
+
+fn open_bell(topic: &str, number: u32) -> Result<(Segment, Bell)> {
+    let segment = Segment::options().schema(BELL_SCHEMA).open(&name(topic, Role::Bell, number))?;
+    let bell = Bell::open(&segment)?;
+    Ok((segment, bell))
+}
+
+/// Another member's bell, and who must live for it to live.
+#[derive(Debug)]
+pub(crate) struct PeerBell {
+    bell: Bell,
+    owner: ParticipantId,
+    _segment: Segment,
+}
+
+impl PeerBell {
+    fn open(topic: &str, number: u32, owner: Option<ParticipantId>) -> Option<Self> {
+        let owner = owner?;
+        let (segment, bell) = open_bell(topic, number).ok()?;
+        Some(Self { bell, owner, _segment: segment })
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.bell.is_owner_alive(self.owner)
+    }
+
+    #[inline]
+    pub(crate) fn ring(&self) {
+        self.bell.ring();
+    }
+
+    pub(crate) fn tell(&self) {
+        self.bell.tell();
+    }
+}
+
+/// A subscriber, as a publisher knows it.
+#[derive(Debug)]
+pub(crate) struct Reader {
+    pub(crate) number: u32,
+    pub(crate) cursors: PeerCursors,
+    pub(crate) bell: PeerBell,
+    /// Where the publisher was when it found the subscriber.
+    pub(crate) found_at: u64,
+    pub(crate) hint: usize,
+    _segment: Segment,
+}
+
+impl Reader {
+    /// `Ok(None)`: it is gone, or none that can be waited for.
+    pub(crate) fn open(topic: &str, number: u32, shape: &Shape, found_at: u64) -> Result<Option<Self>> {
+        let Ok(segment) = open_data(topic, Role::Subscriber, number) else { return Ok(None) };
+        let Ok(cursors) = PeerCursors::open(&segment) else { return Ok(None) };
+        if cursors.header().key() as u32 != number {
+            return Ok(None);
+        }
+        let Some(bell) = PeerBell::open(topic, number, cursors.header().bell_owner()) else { return Ok(None) };
+        agree(topic, shape, &cursors.header().shape(), cursors.header().pid())?;
+        Ok(Some(Self { number, cursors, bell, found_at, hint: 0, _segment: segment }))
+    }
+}
+
+/// A publisher, as a subscriber knows it.
+#[derive(Debug)]
+pub(crate) struct Source {
+    pub(crate) number: u32,
+    pub(crate) ring: RingReader,
+    /// `None`: the publisher died before it was found.
+    pub(crate) bell: Option<PeerBell>,
+    /// The index of its entry in the cursors.
+    pub(crate) entry: usize,
+    /// The next message to read.
+    pub(crate) next: u64,
+    /// Messages overwritten since the last one that was received.
+    pub(crate) missed: u64,
+    _segment: Segment,
+}
+
+impl Source {
+    /// `Ok(None)`: it is gone, or no ring.
+    pub(crate) fn open(topic: &str, number: u32, shape: &Shape) -> Result<Option<Self>> {
+        let Ok(segment) = open_data(topic, Role::Publisher, number) else { return Ok(None) };
+        let Ok(ring) = RingReader::open(&segment) else { return Ok(None) };
+        if ring.header().key() as u32 != number {
+            return Ok(None);
+        }
+        agree(topic, shape, &ring.header().shape(), ring.header().pid())?;
+        let bell = PeerBell::open(topic, number, ring.header().bell_owner());
+        Ok(Some(Self { number, ring, bell, entry: 0, next: 0, missed: 0, _segment: segment }))
+    }
+
+    pub(crate) fn is_alive(&self) -> bool {
+        self.bell.as_ref().is_some_and(PeerBell::is_alive)
+    }
+}
+
+fn agree(topic: &str, mine: &Shape, other: &Shape, pid: u32) -> Result<()> {
+    if mine == other {
+        return Ok(());
+    }
+    let say = |shape: &Shape| {
+        let size = if shape.size == u32::MAX { "bytes".to_owned() } else { format!("size {}", shape.size) };
+        let overflow = if shape.overflow == 1 { "block" } else { "drop-oldest" };
+        format!("schema {:#x}, {size}, alignment {}, overflow {overflow}", shape.schema, shape.align)
+    };
+    Err(Error::new(ErrorKind::Incompatible, "open topic", format!("shm:{topic}"))
+        .detail(format!("process {pid} uses it with {}; this one with {}", say(other), say(mine)))
+        .fix("use the same type, schema and policy, or another name"))
+}
+
+/// Removes what dead members left and no living one needs.
+pub(crate) fn tidy(topic: &str, found: &[Found]) {
+    // What cannot be removed now is looked at again later, by whoever looks.
+    for one in found.iter().filter(|one| one.stale) {
+        if one.role != Role::Publisher || !is_wanted(topic, one.number, found) {
+            let _ = registry::remove(&name(topic, one.role, one.number));
+        }
+    }
+}
+
+/// Whether a living subscriber has not read the ring of a dead publisher to its end.
+fn is_wanted(topic: &str, number: u32, found: &[Found]) -> bool {
+    let Ok(segment) = open_data(topic, Role::Publisher, number) else { return false };
+    let Ok(ring) = RingReader::open(&segment) else { return false };
+    found.iter().filter(|one| one.role == Role::Subscriber && !one.stale).any(|one| {
+        let Ok(segment) = open_data(topic, Role::Subscriber, one.number) else { return false };
+        let Ok(cursors) = PeerCursors::open(&segment) else { return false };
+        let position = cursors.position(ring.header().key(), &mut 0);
+        position.is_none_or(|position| ring.has(position))
+    })
+}
