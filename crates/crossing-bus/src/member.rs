@@ -15,7 +15,8 @@
 
 use crate::options::Terms;
 use crossing_ring::broadcast::{
-    BELL_LEN, Bell, Cursors, CursorsHeader, PeerCursors, RingHeader, RingReader, RingWriter, Shape, cursors_len,
+    BELL_LEN, Bell, Cursors, CursorsHeader, PeerCursors, RingHeader, RingReader, RingWriter, Shape,
+    cursors_len,
 };
 use crossing_shm::{Segment, registry};
 use crossing_sync::ParticipantId;
@@ -93,7 +94,12 @@ pub(crate) struct Home {
 }
 
 impl Home {
-    fn join(topic: &str, terms: &Terms, role: Role, make: impl Fn(u64, ParticipantId) -> Result<Content>) -> Result<Self> {
+    fn join(
+        topic: &str,
+        terms: &Terms,
+        role: Role,
+        make: impl Fn(u64, ParticipantId) -> Result<Content>,
+    ) -> Result<Self> {
         let about = |error: Error| error.about(format!("shm:{topic}"));
         for _ in 0..16 {
             let random = crossing_sys::process::random_identity()
@@ -213,7 +219,9 @@ impl Reader {
         if cursors.header().key() as u32 != number {
             return Ok(None);
         }
-        let Some(bell) = PeerBell::open(topic, number, cursors.header().bell_owner()) else { return Ok(None) };
+        let Some(bell) = PeerBell::open(topic, number, cursors.header().bell_owner()) else {
+            return Ok(None);
+        };
         agree(topic, shape, &cursors.header().shape(), cursors.header().pid())?;
         Ok(Some(Self { number, cursors, bell, found_at, hint: 0, _segment: segment }))
     }

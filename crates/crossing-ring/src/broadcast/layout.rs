@@ -89,8 +89,9 @@ impl RingHeader {
     pub fn new(depth: u32, max_len: u32, shape: Shape, key: u64, bell_owner: ParticipantId) -> Result<Self> {
         let misuse = |detail: String| Error::new(ErrorKind::ApiMisuse, "create topic", "ring").detail(detail);
         if !depth.is_power_of_two() || depth > MAX_DEPTH {
-            return Err(misuse(format!("a depth of {depth}"))
-                .fix(format!("use a power of two, {MAX_DEPTH} at most")));
+            return Err(
+                misuse(format!("a depth of {depth}")).fix(format!("use a power of two, {MAX_DEPTH} at most"))
+            );
         }
         let mut header = Self {
             magic: RING_MAGIC,
@@ -167,8 +168,15 @@ impl RingHeader {
         };
         let len = chunks.checked_add((self.depth as usize).checked_mul(chunk_len)?)?;
         let (depth, max_len) = (self.depth, self.max_len);
-        (len <= isize::MAX as usize)
-            .then_some(RingLayout { depth, max_len, tail, descriptors, chunks, chunk_len, len })
+        (len <= isize::MAX as usize).then_some(RingLayout {
+            depth,
+            max_len,
+            tail,
+            descriptors,
+            chunks,
+            chunk_len,
+            len,
+        })
     }
 }
 

@@ -6,7 +6,7 @@
 //!
 //! | step of publishing `p` | if the publisher dies right after |
 //! |---|---|
-//! | `sequence = 2p + 1`, then a release fence (`ORD: ring-begin (fence) <-> ring-check`) | `p - depth` is gone, `p` never was |
+//! | `sequence = 2p + 1`, then a release fence (`ORD: ring-begin (release) <-> ring-check`) | `p - depth` is gone, `p` never was |
 //! | length and bytes | as above |
 //! | `sequence = 2p + 2` (`ORD: ring-done (seqcst) <-> ring-look`) | `p` is published: readers look at descriptors |
 //! | `tail = p + 1` (`ORD: ring-tail (release) <-> ring-tail-look`) | readers that come late start one message earlier |
@@ -122,7 +122,7 @@ impl RingWriter {
         let descriptor = self.ring.descriptor(position);
         // Relaxed: ordered by the fence.
         descriptor.sequence.store(position.wrapping_mul(2).wrapping_add(1), Ordering::Relaxed);
-        // ORD: ring-begin (fence) <-> ring-check
+        // ORD: ring-begin (release) <-> ring-check
         std::sync::atomic::fence(Ordering::Release);
         crash::point("topic.publish.begun");
         // Relaxed: published by the sequence.
@@ -249,7 +249,7 @@ impl RingReader {
             }
             Some(len)
         });
-        // ORD: ring-check (fence) <-> ring-begin
+        // ORD: ring-check (acquire) <-> ring-begin
         std::sync::atomic::fence(Ordering::Acquire);
         // Relaxed: ordered by the fence.
         if descriptor.sequence.load(Ordering::Relaxed) != sequence {
