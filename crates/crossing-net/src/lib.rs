@@ -29,6 +29,7 @@
 #[cfg(all(unix, not(crossing_os_stub)))] // descriptors are Unix's
 mod descriptors;
 mod endpoint;
+mod gate;
 mod halves;
 mod link;
 mod listener;

@@ -1,6 +1,7 @@
 //! A connected socket of either mechanism, and who is at its other end.
 
 use crate::Endpoint;
+use crate::gate::Ticket;
 use crate::stream::Settings;
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
@@ -43,6 +44,8 @@ enum Socket {
 pub(crate) struct Link {
     socket: Socket,
     name: String,
+    /// Of the listener that accepted it.
+    _ticket: Option<Ticket>,
 }
 
 macro_rules! with_socket {
@@ -60,16 +63,16 @@ impl Link {
     pub(crate) fn tcp(stream: TcpStream, name: String, nodelay: bool) -> Self {
         // It fails only on a connection that is dead already, which the first use will tell.
         let _ = stream.set_nodelay(nodelay);
-        Self { socket: Socket::Tcp(stream), name }
+        Self { socket: Socket::Tcp(stream), name, _ticket: None }
     }
 
     pub(crate) fn local(stream: LocalStream, name: String) -> Self {
-        Self { socket: Socket::Local(stream), name }
+        Self { socket: Socket::Local(stream), name, _ticket: None }
     }
 
     #[cfg(feature = "tls")]
     pub(crate) fn tls(stream: TlsStream, name: String) -> Self {
-        Self { socket: Socket::Tls(Box::new(stream)), name }
+        Self { socket: Socket::Tls(Box::new(stream)), name, _ticket: None }
     }
 
     /// What TLS agreed: the application protocol, and whether an earlier TLS session went on.
@@ -113,6 +116,11 @@ impl Link {
                 None => Err(unsupported("connect to", endpoint)),
             },
         }
+    }
+
+    /// Counts it among the open connections of its listener.
+    pub(crate) fn counted(self, ticket: Option<Ticket>) -> Self {
+        Self { _ticket: ticket, ..self }
     }
 
     pub(crate) fn peer(&self) -> io::Result<Peer> {

@@ -1,5 +1,6 @@
 //! Listening and accepting.
 
+use crate::gate::Gate;
 use crate::link::{Link, Peer, local_name, resolve, unsupported, until};
 use crate::stream::Settings;
 #[cfg(feature = "tls")]
@@ -9,8 +10,9 @@ use crossing_sys::local::{self, DEFAULT_BACKLOG, LocalListener, Ready, Wait};
 use crossing_sys::{Error, ErrorKind, Result};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
 #[cfg(feature = "tls")]
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 const BIND: &str = "listen on";
@@ -24,11 +26,17 @@ pub struct ListenerOptions {
     settings: Settings,
     access: Access,
     backlog: u32,
+    max_connections: Option<usize>,
 }
 
 impl Default for ListenerOptions {
     fn default() -> Self {
-        Self { settings: Settings::default(), access: Access::Private, backlog: DEFAULT_BACKLOG }
+        Self {
+            settings: Settings::default(),
+            access: Access::Private,
+            backlog: DEFAULT_BACKLOG,
+            max_connections: None,
+        }
     }
 }
 
@@ -79,6 +87,13 @@ impl ListenerOptions {
     /// Who may connect to a local socket; only this user unless set. TCP has no such check.
     pub fn access(&mut self, access: Access) -> &mut Self {
         self.access = access;
+        self
+    }
+
+    /// How many accepted connections may be open at a time; any number unless set. Further clients wait in the backlog,
+    /// and accepting waits, until one is dropped.
+    pub fn max_connections(&mut self, connections: usize) -> &mut Self {
+        self.max_connections = Some(connections.max(1));
         self
     }
 
@@ -133,7 +148,12 @@ impl ListenerOptions {
                 None => return Err(unsupported(BIND, &endpoint)),
             },
         };
-        Ok(Listener { socket, endpoint, settings: self.settings.clone() })
+        Ok(Listener {
+            socket,
+            endpoint,
+            settings: self.settings.clone(),
+            gate: self.max_connections.map(Gate::new),
+        })
     }
 }
 
@@ -171,6 +191,7 @@ pub struct Listener {
     socket: Socket,
     endpoint: Endpoint,
     settings: Settings,
+    gate: Option<Arc<Gate>>,
 }
 
 macro_rules! accepts {
@@ -260,15 +281,30 @@ impl Listener {
         Ok(())
     }
 
+    /// Whether as many accepted connections are open as may be ([`max_connections`](ListenerOptions::max_connections)).
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.gate.as_ref().is_some_and(|gate| gate.is_full())
+    }
+
     accepts!(Stream, new, accept, try_accept, accept_timeout, accept_deadline);
     accepts!(RawStream, new, accept_raw, try_accept_raw, accept_raw_timeout, accept_raw_deadline);
 
     /// Accepts; while the system has no more files or memory for another connection, rests and tries again.
     pub(crate) fn accept_link(&self, wait: Wait) -> Result<(Link, Peer)> {
+        let ticket = match &self.gate {
+            None => None,
+            Some(gate) => Some(gate.enter(wait).map_err(|cause| {
+                let error = Error::os(cause, ACCEPT, self.endpoint.to_string());
+                error
+                    .detail("as many connections as may are open")
+                    .fix("close some, or raise max_connections")
+            })?),
+        };
         loop {
             let cause = match self.accept_once(wait) {
                 Ok((link, peer)) => match link.tune(&self.settings.tuning) {
-                    Ok(()) => return Ok((link, peer)),
+                    Ok(()) => return Ok((link.counted(ticket), peer)),
                     Err(cause) => return Err(link.error(cause, "set the socket options of")),
                 },
                 Err(cause) => cause,

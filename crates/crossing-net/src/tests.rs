@@ -426,6 +426,34 @@ fn socket_options_are_set_or_refused() {
 }
 
 #[test]
+fn no_more_connections_are_open_than_may() {
+    over_each(|endpoint| {
+        let listener = Listener::options().max_connections(2).bind(endpoint).unwrap();
+        let address = listener.endpoint().clone();
+        let clients =
+            thread::spawn(move || (0..3_u8).map(|_| Stream::connect(&address).unwrap()).collect::<Vec<_>>());
+        let first = listener.accept_timeout(PATIENCE).unwrap();
+        let _second = listener.accept_timeout(PATIENCE).unwrap();
+        assert!(listener.is_full());
+        assert!(listener.try_accept().unwrap().is_none());
+        let error = listener.accept_timeout(SHORT).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut);
+        assert!(error.to_string().contains("max_connections"), "{error}");
+        let closing = thread::spawn(move || {
+            thread::sleep(SHORT);
+            drop(first);
+        });
+        let third = listener.accept_timeout(PATIENCE).unwrap();
+        closing.join().unwrap();
+        clients.join().unwrap();
+        // One that could not be accepted does not count.
+        drop(third);
+        assert!(listener.accept_timeout(SHORT).is_err());
+        assert!(!listener.is_full());
+    });
+}
+
+#[test]
 fn raw_writing_ends_with_its_time_and_says_how_far_it_came() {
     over_each(|endpoint| {
         let listener = Listener::bind(endpoint).unwrap();

@@ -180,6 +180,21 @@ fn accepting_is_cancel_safe_and_hundreds_of_clients_are_served() {
 }
 
 #[test]
+fn a_listener_that_is_full_goes_on_when_a_connection_closes() {
+    over_each(async |endpoint| {
+        let listener = crossing_net::Listener::options().max_connections(1).bind(&endpoint)?;
+        let listener = Listener::from_blocking(listener)?;
+        let (_one, _two) =
+            (Stream::connect(listener.endpoint()).await?, Stream::connect(listener.endpoint()).await?);
+        let (first, _) = listener.accept().await?;
+        assert!(timeout(MS * 30, listener.accept()).await.is_err());
+        drop(first);
+        drop(timeout(PATIENCE, listener.accept()).await.unwrap()?);
+        Ok(())
+    });
+}
+
+#[test]
 fn a_peer_that_does_not_introduce_itself_is_given_up() {
     over_each(async |endpoint| {
         let listener = crossing_net::Listener::bind(&endpoint)?;

@@ -25,6 +25,9 @@ use tokio::io::{Interest, Ready};
 /// How long accepting rests when the system has no more files or memory.
 const EXHAUSTED_REST: Duration = Duration::from_millis(50);
 
+/// How long accepting rests while as many connections are open as may.
+const FULL_REST: Duration = Duration::from_millis(5);
+
 /// A [`Stream`](crate::Stream) for tokio. Dropping it cuts the connection; [`close`](Self::close) ends it.
 #[derive(Debug)]
 pub struct Stream {
@@ -274,6 +277,10 @@ impl Listener {
                 Ok(Some((stream, peer))) => {
                     let name = format!("{} ({peer})", self.endpoint());
                     return Ok((Stream::new(stream, name)?, peer));
+                }
+                // A client may wait: what tokio knows of it must stay.
+                Ok(None) if self.inner.get_ref().is_full() => {
+                    tokio::time::sleep_until((Instant::now() + FULL_REST).into()).await;
                 }
                 Ok(None) => guard.clear_ready(),
                 Err(error) if error.kind() == ErrorKind::LimitReached => {
