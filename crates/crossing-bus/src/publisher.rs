@@ -203,6 +203,16 @@ impl<T: Payload + ?Sized> Publisher<T> {
         }
     }
 
+    /// Sleeps until a subscriber came or went, or until `deadline`; it may also end early. Nothing is published.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn await_news(&mut self, deadline: Option<Instant>) -> Result<()> {
+        let before = self.readers.len();
+        let until = deadline.map_or(Until::Never, Until::At);
+        self.wait(until, |publisher| publisher.readers.len() != before)
+    }
+
     /// Waits until all living subscribers have read everything, at most `timeout`; whether they have.
     ///
     /// # Errors

@@ -73,3 +73,212 @@ fn two_processes() {
         round += 1;
     }
 }
+
+#[test]
+#[ignore = "a child process"]
+fn role_subscriber() {
+    let Some(role) = role("tests::role_subscriber") else { return };
+    let topic = bytes(&role.argument("name"), Overflow::Block);
+    let mut subscriber = topic.subscriber().unwrap();
+    role.say("ready");
+    let mut expected = None;
+    loop {
+        let sample = subscriber.recv().unwrap();
+        let this = number(&sample);
+        assert!(sample.missed() == 0 && expected.is_none_or(|expected| expected == this));
+        expected = Some(this + 1);
+    }
+}
+
+fn own_names(topic: &str) -> Vec<String> {
+    let entries = crossing_shm::registry::list_under(&format!("topic/{topic}/")).unwrap();
+    entries.into_iter().map(|entry| entry.name).collect()
+}
+
+#[test]
+fn killed_subscribers_hold_up_nobody() {
+    let name = unique_name("bus");
+    let topic = bytes(&name, Overflow::Block);
+    let mut publisher = topic.publisher().unwrap();
+    let mut survivor = topic.subscriber().unwrap();
+    let mut next = 0;
+    for _ in 0..5 {
+        let mut child = Child::role("tests::role_subscriber").argument("name", &name).spawn();
+        child.expect("ready");
+        for turn in 0..300 {
+            if turn == 200 {
+                child.kill();
+            }
+            publisher.send_timeout(&message(next), LONG).unwrap();
+            let sample = survivor.recv_timeout(LONG).unwrap();
+            assert_eq!((number(&sample), sample.missed()), (next, 0));
+            next += 1;
+        }
+    }
+    drop((survivor, publisher));
+    // Whoever comes next clears up what the dead left, and nothing stays behind.
+    drop(topic.publisher().unwrap());
+    assert_eq!(own_names(&name), Vec::<String>::new());
+}
+
+#[test]
+fn a_stopped_reader_blocks_and_is_named() {
+    let name = unique_name("bus");
+    let topic = bytes(&name, Overflow::Block);
+    let mut subscriber = topic.subscriber().unwrap();
+    let mut publisher = topic.publisher().unwrap();
+    for round in 0..8 {
+        publisher.try_send(&message(round)).unwrap();
+    }
+    let me = std::process::id();
+    assert!(matches!(publisher.try_send(b"no"), Err(TrySendError::Full { slowest }) if slowest == me));
+    let late = publisher.send_timeout(b"no", Duration::from_millis(50));
+    assert!(matches!(late, Err(SendError::TimedOut { slowest }) if slowest == me));
+    assert_eq!(number(&subscriber.recv_timeout(SECOND).unwrap()), 0);
+    publisher.try_send(&message(8)).unwrap();
+    // A publisher that waits goes on as soon as there is room, long before it would look by itself.
+    let sender = std::thread::spawn(move || {
+        publisher.send(&message(9)).unwrap();
+        publisher
+    });
+    std::thread::sleep(Duration::from_millis(30));
+    for round in 1..10 {
+        assert_eq!(number(&subscriber.recv_timeout(SECOND).unwrap()), round);
+    }
+    drop(sender.join().unwrap());
+}
+
+#[test]
+fn the_slow_are_told_exactly_what_they_missed() {
+    let name = unique_name("bus");
+    let topic = bytes(&name, Overflow::DropOldest);
+    let mut subscriber = topic.subscriber().unwrap();
+    let mut publisher = topic.publisher().unwrap();
+    for round in 0..100 {
+        publisher.send(&message(round)).unwrap();
+    }
+    for round in 92..100 {
+        let sample = subscriber.recv_timeout(SECOND).unwrap();
+        let missed = if round == 92 { 92 } else { 0 };
+        assert_eq!((number(&sample), sample.missed()), (round, missed));
+    }
+    assert!(matches!(subscriber.try_recv(), Err(TryRecvError::Empty)));
+}
+
+#[test]
+fn two_publishers_in_their_own_order() {
+    let name = unique_name("bus");
+    let topic = bytes(&name, Overflow::Block);
+    let mut subscriber = topic.subscriber().unwrap();
+    let senders: Vec<_> = (0..3)
+        .map(|_| {
+            let topic = bytes(&name, Overflow::Block);
+            std::thread::spawn(move || {
+                let mut publisher = topic.publisher().unwrap();
+                for round in 0..500 {
+                    publisher.send(&message(round)).unwrap();
+                }
+                publisher.key()
+            })
+        })
+        .collect();
+    let mut seen = std::collections::HashMap::new();
+    for _ in 0..1500 {
+        let sample = subscriber.recv_timeout(LONG).unwrap();
+        let next = seen.entry(sample.publisher()).or_insert(0);
+        assert_eq!((number(&sample), sample.missed()), (*next, 0));
+        *next += 1;
+    }
+    for sender in senders {
+        assert_eq!(seen[&sender.join().unwrap()], 500);
+    }
+}
+
+#[test]
+fn history_of_plain_values_for_those_who_come_late() {
+    let name = unique_name("bus");
+    let topic = |history| Topic::<[u64; 3]>::options().depth(16).history(history).open(&name).unwrap();
+    let mut publisher = topic(0).publisher().unwrap();
+    for round in 0..40 {
+        publisher.send(&[round, round * 2, !round]).unwrap();
+    }
+    let (mut with, mut without) = (topic(5).subscriber().unwrap(), topic(0).subscriber().unwrap());
+    for round in 35..40 {
+        let sample = with.try_recv().unwrap();
+        assert_eq!((*sample, sample.missed()), ([round, round * 2, !round], 0));
+    }
+    assert!(with.try_recv().is_err() && without.try_recv().is_err());
+    publisher.send(&[1, 2, 3]).unwrap();
+    assert_eq!((*with.try_recv().unwrap(), *without.try_recv().unwrap()), ([1, 2, 3], [1, 2, 3]));
+}
+
+#[test]
+fn members_that_disagree_say_how() {
+    let name = unique_name("bus");
+    let _publisher = Topic::<u64>::options().schema(1).open(&name).unwrap().publisher().unwrap();
+    let other = Topic::<[u64; 2]>::options().schema(2).open(&name).unwrap();
+    let error = other.subscriber().unwrap_err();
+    assert_eq!(error.kind(), crossing_sys::ErrorKind::Incompatible);
+    let text = error.to_string();
+    for part in ["schema 0x1, size 8", "schema 0x2, size 16"] {
+        assert!(text.contains(part), "{text}");
+    }
+    let policy = Topic::<u64>::options().overflow(Overflow::Fail).open(&name).unwrap_err();
+    assert_eq!(policy.kind(), crossing_sys::ErrorKind::Unsupported);
+}
+
+#[test]
+fn the_last_words_of_one_who_was_killed_are_heard() {
+    let name = unique_name("bus");
+    let topic = bytes(&name, Overflow::Block);
+    let mut slow = topic.subscriber().unwrap();
+    let mut child = Child::role("tests::role_last_words").argument("name", &name).spawn();
+    child.expect("said");
+    child.kill();
+    // The subscriber looks for the first time after the publisher's death, and clears up when it has read everything.
+    for round in 0..8 {
+        assert_eq!(number(&slow.recv_timeout(LONG).unwrap()), round);
+    }
+    assert!(slow.recv_timeout(Duration::from_millis(2500)).is_err());
+    assert!(own_names(&name).iter().all(|name| !name.contains("pub-")), "{:?}", own_names(&name));
+    assert_eq!(slow.publishers(), 0);
+}
+
+#[test]
+#[ignore = "a child process"]
+fn role_last_words() {
+    let Some(role) = role("tests::role_last_words") else { return };
+    let mut publisher = bytes(&role.argument("name"), Overflow::Block).publisher().unwrap();
+    for round in 0..8 {
+        publisher.try_send(&message(round)).unwrap();
+    }
+    role.say("said");
+    role.pause();
+}
+
+#[test]
+fn a_sleeper_is_woken_by_the_message() {
+    let name = unique_name("bus");
+    let topic = bytes(&name, Overflow::DropOldest);
+    let mut subscriber = topic.subscriber().unwrap();
+    let mut publisher = topic.publisher().unwrap();
+    let receiver = std::thread::spawn(move || {
+        (0..20)
+            .map(|_| {
+                let sample = subscriber.recv_timeout(LONG).unwrap();
+                (number(&sample), std::time::Instant::now())
+            })
+            .collect::<Vec<_>>()
+    });
+    let mut sent = Vec::new();
+    for round in 0..20 {
+        std::thread::sleep(Duration::from_millis(20));
+        sent.push(std::time::Instant::now());
+        publisher.send(&message(round)).unwrap();
+    }
+    let mut delays: Vec<_> =
+        receiver.join().unwrap().iter().zip(sent).map(|((_, got), sent)| got.duration_since(sent)).collect();
+    delays.sort();
+    // A lost wake-up shows as a second.
+    assert!(delays[18] < Duration::from_millis(300), "{delays:?}");
+}

@@ -28,6 +28,10 @@ pub enum Command {
     Send(SendArgs),
     /// Receive messages from a queue or a socket
     Recv(RecvArgs),
+    /// Publish to a topic: every subscriber receives it
+    Pub(PubArgs),
+    /// Subscribe to a topic and print what is published
+    Sub(SubArgs),
     /// Ask a service once and print its answer
     Call(CallArgs),
     /// Answer requests: send them back, or run a command for each
@@ -289,6 +293,67 @@ pub struct RecvArgs {
     pub unlink: bool,
     #[command(flatten)]
     pub queue: QueueShape,
+    #[command(flatten)]
+    pub shape: Shape,
+}
+
+/// In what the members of a topic must agree.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct TopicTerms {
+    /// Publishers wait for the slowest subscriber, instead of dropping the oldest message; the same for all members
+    #[arg(long)]
+    pub block: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct PubArgs {
+    /// shm:NAME
+    pub endpoint: String,
+    /// The message; @FILE reads a file, - or nothing standard input
+    pub data: Option<OsString>,
+    /// How many times to publish it
+    #[arg(long, short = 'n', default_value_t = 1)]
+    pub count: u64,
+    /// Messages a second; as fast as possible unless given
+    #[arg(long)]
+    pub rate: Option<f64>,
+    /// A message of so many bytes instead of DATA
+    #[arg(long, value_parser = parse_size, conflicts_with = "data")]
+    pub size: Option<u64>,
+    /// Messages that the ring keeps, a power of two
+    #[arg(long, default_value_t = 64)]
+    pub depth: u32,
+    /// Begin when there are so many subscribers
+    #[arg(long, default_value_t = 0)]
+    pub wait: usize,
+    /// Give up after: 500ms, 2s, 1m
+    #[arg(long, short = 't', value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    #[command(flatten)]
+    pub terms: TopicTerms,
+}
+
+#[derive(Debug, Args)]
+pub struct SubArgs {
+    /// shm:NAME
+    pub endpoint: String,
+    /// How many messages to receive; until interrupted unless given
+    #[arg(long, short = 'n')]
+    pub count: Option<u64>,
+    /// Give up when no message comes for: 500ms, 2s, 1m
+    #[arg(long, short = 't', value_parser = parse_duration)]
+    pub timeout: Option<Duration>,
+    /// Begin with so many older messages of each publisher, as far as there are
+    #[arg(long, default_value_t = 0)]
+    pub history: u64,
+    /// Print how many came each second, instead of the messages
+    #[arg(long, conflicts_with_all = ["json", "hex"])]
+    pub rate: bool,
+    /// Print the bytes of the messages only, with no newline between them
+    #[arg(long, short = '0', conflicts_with_all = ["json", "hex"])]
+    pub raw_output: bool,
+    #[command(flatten)]
+    pub terms: TopicTerms,
     #[command(flatten)]
     pub shape: Shape,
 }

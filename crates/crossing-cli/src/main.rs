@@ -40,6 +40,8 @@ fn run(command: Command) -> Outcome {
         Command::Shm(ShmCommand::Rm(args)) | Command::Rm(args) => cmd::registry::rm(&args),
         Command::Send(args) => cmd::send::run(&args),
         Command::Recv(args) => cmd::recv::run(&args),
+        Command::Pub(args) => cmd::r#pub::run(&args),
+        Command::Sub(args) => cmd::sub::run(&args),
         Command::Call(args) => cmd::call::run(&args),
         Command::Serve(args) => cmd::serve::run(&args),
         Command::Proxy(args) => cmd::proxy::run(&args),

@@ -4,6 +4,7 @@ pub mod call;
 pub mod foreign_semaphore;
 pub mod names;
 pub mod proxy;
+pub mod r#pub;
 pub mod queue;
 pub mod recv;
 pub mod registry;
@@ -11,6 +12,7 @@ pub mod send;
 pub mod serve;
 pub mod shm;
 pub mod socket;
+pub mod sub;
 pub mod sync;
 pub mod target;
 #[cfg(feature = "tls")]
