@@ -56,6 +56,16 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         self.news = self.home.bell.news();
         self.looked = Instant::now();
         let found = member::look(&self.home.topic)?;
+        // Those that left: done with when read to the end, and when no name leads to them any more.
+        let named = |number| found.iter().any(|one| one.role == Role::Publisher && one.number == number);
+        let cursors = &mut self.cursors;
+        self.sources.retain(|source| {
+            let keep = named(source.number) || source.is_alive() || source.ring.has(source.next);
+            if !keep {
+                cursors.end(source.entry);
+            }
+            keep
+        });
         for one in found.iter().filter(|one| one.role == Role::Publisher) {
             if self.sources.iter().any(|source| source.number == one.number) {
                 continue;
@@ -67,16 +77,6 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             }
         }
         member::tidy(&self.home.topic, &found);
-        // Those that left: done with when read to the end, and when no name leads to them any more.
-        let named = |number| found.iter().any(|one| one.role == Role::Publisher && one.number == number);
-        let cursors = &mut self.cursors;
-        self.sources.retain(|source| {
-            let keep = named(source.number) || source.is_alive() || source.ring.has(source.next);
-            if !keep {
-                cursors.end(source.entry);
-            }
-            keep
-        });
         Ok(())
     }
 
@@ -240,8 +240,17 @@ impl<T: Payload + ?Sized> Drop for Subscriber<T> {
         if self.home.bell.is_forked() {
             return;
         }
-        for bell in self.sources.iter().filter_map(|source| source.bell.as_ref()) {
-            bell.tell();
+        // It wants nothing any more: what dead publishers left may go, if it was the last to want it.
+        for source in &self.sources {
+            self.cursors.advance(source.entry, source.ring.tail().max(source.next));
+            if let Some(bell) = &source.bell {
+                bell.tell();
+            }
+        }
+        if self.sources.iter().any(|source| !source.is_alive())
+            && let Ok(found) = member::look(&self.home.topic)
+        {
+            member::tidy(&self.home.topic, &found);
         }
     }
 }

@@ -72,6 +72,8 @@ fn two_processes() {
         assert_eq!((number(&sample), sample.missed()), (round, 0));
         round += 1;
     }
+    drop(subscriber);
+    assert_eq!(own_names(&name), Vec::<String>::new());
 }
 
 #[test]
@@ -119,6 +121,38 @@ fn killed_subscribers_hold_up_nobody() {
     // Whoever comes next clears up what the dead left, and nothing stays behind.
     drop(topic.publisher().unwrap());
     assert_eq!(own_names(&name), Vec::<String>::new());
+}
+
+#[test]
+fn a_stopped_process_holds_up_its_publisher_until_it_goes_on_or_dies() {
+    let name = unique_name("bus");
+    let topic = bytes(&name, Overflow::Block);
+    let mut publisher = topic.publisher().unwrap();
+    let mut child = Child::role("tests::role_subscriber").argument("name", &name).spawn();
+    child.expect("ready");
+    child.stop();
+    let mut sent = 0;
+    let slowest = loop {
+        match publisher.send_timeout(&message(sent), Duration::from_millis(200)) {
+            Ok(()) => sent += 1,
+            Err(SendError::TimedOut { slowest }) => break slowest,
+            Err(error) => panic!("{error}"),
+        }
+        assert!(sent < 100, "nobody waited for");
+    };
+    assert_eq!(slowest, child.pid());
+    child.resume();
+    publisher.send_timeout(&message(sent), LONG).unwrap();
+    assert!(publisher.flush(LONG).unwrap(), "the reader goes on");
+    child.stop();
+    let killer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        child.kill();
+    });
+    for round in 1..50 {
+        publisher.send_timeout(&message(sent + round), LONG).unwrap();
+    }
+    killer.join().unwrap();
 }
 
 #[test]

@@ -56,6 +56,5 @@ fn file(data: &std::ffi::OsStr) -> Result<Vec<u8>, Failure> {
         Some(text) => text[1..].into(),
         None => return Err(Failure::usage("the path of the file is not UTF-8")),
     };
-    std::fs::read(&path)
-        .map_err(|cause| Failure::failed(format!("cannot read {}: {cause}", path.display())))
+    std::fs::read(&path).map_err(|cause| Failure::failed(format!("cannot read {}: {cause}", path.display())))
 }

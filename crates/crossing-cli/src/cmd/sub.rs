@@ -6,6 +6,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{DataJson, write_json, write_line, write_message};
 use crossing::bus::{Overflow, RecvError, Topic};
 use serde::Serialize;
+use std::io::Write;
 use std::time::{Duration, Instant};
 
 #[derive(Serialize)]
@@ -74,7 +75,8 @@ pub fn run(args: &SubArgs) -> Outcome {
                 continue;
             }
             if sample.missed() > 0 {
-                eprintln!("crossing: {} messages missed", sample.missed());
+                // Standard error may be closed: the messages still come.
+                let _ = writeln!(std::io::stderr(), "crossing: {} messages missed", sample.missed());
             }
             write_message(&sample, args.shape, !args.raw_output, None, None)?;
         }
