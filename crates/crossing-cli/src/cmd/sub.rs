@@ -1,6 +1,5 @@
 //! `crossing sub`.
 
-use super::names::ObjectName;
 use crate::args::SubArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{DataJson, write_json, write_line, write_message};
@@ -20,9 +19,10 @@ struct SampleJson {
 
 /// The name of the topic that an endpoint means.
 pub fn topic_name(endpoint: &str) -> Result<&str, Failure> {
-    match ObjectName::parse(endpoint)? {
-        ObjectName::Native(_) => Ok(endpoint.strip_prefix("shm:").unwrap_or(endpoint)),
-        _ => Err(Failure::usage(format!(
+    match endpoint.split_once(':') {
+        Some(("shm", name)) => Ok(name),
+        None => Ok(endpoint),
+        Some(_) => Err(Failure::usage(format!(
             "cannot use \"{endpoint}\": topics are in shared memory; write shm:NAME"
         ))),
     }
