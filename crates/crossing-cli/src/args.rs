@@ -239,6 +239,8 @@ pub struct SendArgs {
     #[command(flatten)]
     pub net: NetArgs,
     #[command(flatten)]
+    pub message: MessageArgs,
+    #[command(flatten)]
     pub queue: QueueShape,
     #[command(flatten)]
     pub shape: Shape,
@@ -247,15 +249,73 @@ pub struct SendArgs {
 /// Attributes of a queue that is created on the way.
 #[derive(Debug, Clone, Copy, Args)]
 pub struct QueueShape {
-    /// Create the queue if it is missing (mq: only)
+    /// Create the queue if it is missing (shm: and mq:)
     #[arg(long)]
     pub create: bool,
+    #[command(flatten)]
+    pub size: QueueSize,
+}
+
+/// Limits of a new queue.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct QueueSize {
     /// Most messages a new queue holds (mq_maxmsg)
     #[arg(long, default_value_t = 10)]
     pub capacity: u64,
     /// Longest message of a new queue (mq_msgsize), bytes
     #[arg(long, default_value = "1024", value_parser = parse_size)]
     pub max_len: u64,
+    /// Memory of a new queue for its messages, all together (shm: only)
+    #[arg(long, value_parser = parse_size)]
+    pub max_bytes: Option<u64>,
+    /// How many priorities a new queue has (shm: 1 to 32)
+    #[arg(long)]
+    pub priorities: Option<u32>,
+    /// After how many deliveries a message that is given back becomes a dead letter (shm: only)
+    #[arg(long)]
+    pub max_deliveries: Option<u32>,
+}
+
+/// How a message is treated on its way (queues only).
+#[derive(Debug, Clone, Args)]
+pub struct MessageArgs {
+    /// Drop it if nobody received it within: 500ms, 2s, 1m (shm: only)
+    #[arg(long, value_parser = parse_duration)]
+    pub ttl: Option<Duration>,
+    /// Hide it for: 500ms, 2s, 1m (shm: only)
+    #[arg(long, value_parser = parse_duration)]
+    pub delay: Option<Duration>,
+    /// Something that travels with it (shm: only)
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_property)]
+    pub property: Vec<(String, String)>,
+    /// Where the answer is to be sent: an endpoint (shm: only)
+    #[arg(long, value_name = "ENDPOINT")]
+    pub reply_to: Option<String>,
+    /// A number that the answer will carry too (shm: only)
+    #[arg(long)]
+    pub correlation_id: Option<u64>,
+    /// What to do when the queue is full
+    #[arg(long, value_enum, default_value = "block")]
+    pub overflow: OverflowArg,
+    /// Each line of standard input is a message
+    #[arg(long, conflicts_with = "data")]
+    pub batch: bool,
+}
+
+/// As [`crossing::queue::Overflow`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum OverflowArg {
+    /// Wait for room
+    Block,
+    /// Drop the oldest message of the lowest priority (shm: only)
+    DropOldest,
+    /// Give up at once
+    Fail,
+}
+
+fn parse_property(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 #[derive(Debug, Args)]
@@ -288,9 +348,15 @@ pub struct RecvArgs {
     /// Print the bytes of the messages only, with no newline between them
     #[arg(long, short = '0', conflicts_with_all = ["json", "hex"])]
     pub raw_output: bool,
-    /// Remove the queue afterwards (mq: only)
+    /// Remove the queue afterwards (queues only)
     #[arg(long)]
     pub unlink: bool,
+    /// Give the messages back after they were shown (shm: only)
+    #[arg(long)]
+    pub nack: bool,
+    /// The dead letters instead of the living (shm: only)
+    #[arg(long)]
+    pub dead: bool,
     #[command(flatten)]
     pub queue: QueueShape,
     #[command(flatten)]
@@ -446,22 +512,34 @@ pub struct DevCertArgs {
 pub enum QueueCommand {
     /// Create a queue
     Create {
-        /// mq:/NAME
+        /// shm:NAME or mq:/NAME
         endpoint: String,
-        /// Most messages it holds (mq_maxmsg)
-        #[arg(long, default_value_t = 10)]
-        capacity: u64,
-        /// Longest message (mq_msgsize), bytes
-        #[arg(long, default_value = "1024", value_parser = parse_size)]
-        max_len: u64,
+        #[command(flatten)]
+        size: QueueSize,
     },
     /// Show attributes and how many messages wait
     Stat {
-        /// mq:/NAME
+        /// shm:NAME, mq:/NAME, sysv:PATH,PROJ or sysv:0xKEY
         endpoint: String,
         /// Print as JSON
         #[arg(long)]
         json: bool,
+    },
+    /// Show messages without receiving them (shm: only)
+    Browse {
+        /// shm:NAME
+        endpoint: String,
+        /// How many at most
+        #[arg(long, short = 'n', default_value_t = 100)]
+        count: usize,
+        /// Print as JSON, one line a message
+        #[arg(long)]
+        json: bool,
+    },
+    /// Drop every message that waits, and print how many
+    Purge {
+        /// shm:NAME, mq:/NAME, sysv:PATH,PROJ or sysv:0xKEY
+        endpoint: String,
     },
     /// Remove a queue
     Rm {

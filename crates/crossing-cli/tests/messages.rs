@@ -48,6 +48,44 @@ fn queue_round_trip(dir: &RuntimeDirGuard, queue: &str) {
 }
 
 #[test]
+fn shared_queues_browse_give_back_bury_and_purge() {
+    let dir = RuntimeDirGuard::new();
+    let queue = "shm:desk";
+    ok(&dir, &["queue", "create", queue, "--capacity", "20", "--max-deliveries", "2"]);
+    let mut sender =
+        crossing(&dir, &["send", queue, "--batch", "--priority", "3", "--property", "k=v"]).spawn();
+    sender.tell("a");
+    sender.tell("bb");
+    sender.wait(LIMIT).success();
+    ok(&dir, &["send", queue, "later", "--delay", "1h"]);
+    let seen = ok(&dir, &["queue", "browse", queue]).text();
+    for part in ["ready  priority  3  delivered 0       2 B  bb", "aside  priority  0"] {
+        assert!(seen.contains(part), "{part} in {seen}");
+    }
+    assert_eq!(ok(&dir, &["recv", queue, "--nack", "--count", "2"]).stdout, b"a\nbb\n");
+    assert_eq!(ok(&dir, &["recv", queue, "--nack"]).stdout, b"a\n");
+    let stat = ok(&dir, &["queue", "stat", queue, "--json"]).text();
+    for part in ["\"dead_letters\":1", "\"delayed\":2", "\"sent\":3", "\"redelivered\":1"] {
+        assert!(stat.contains(part), "{part} in {stat}");
+    }
+    assert_eq!(ok(&dir, &["recv", queue, "--dead"]).stdout, b"a\n");
+    assert!(ok(&dir, &["queue", "purge", queue]).text().contains("2 messages dropped"));
+    fails(&dir, &["recv", queue, "-t", "20ms"], 4, &["stayed empty"]);
+    ok(&dir, &["send", queue, "x", "--count", "25", "--overflow", "drop-oldest"]);
+    assert!(ok(&dir, &["queue", "stat", queue]).text().contains("20 messages of at most 20"));
+    fails(&dir, &["send", queue, "x", "--overflow", "fail"], 1, &["full"]);
+    ok(&dir, &["queue", "rm", queue]);
+    if POSIX {
+        let kernel = format!("mq:/{}", unique_name("crossing-cli"));
+        ok(&dir, &["queue", "create", &kernel]);
+        fails(&dir, &["send", &kernel, "x", "--ttl", "1s"], 1, &["do not expire", "shm:"]);
+        fails(&dir, &["recv", &kernel, "--nack"], 1, &["handed over for good"]);
+        fails(&dir, &["queue", "browse", &kernel], 1, &["receivers alone"]);
+        ok(&dir, &["queue", "rm", &kernel]);
+    }
+}
+
+#[test]
 fn a_receiver_that_waits_is_woken() {
     let dir = RuntimeDirGuard::new();
     wake_a_receiver(&dir, "shm:wake");

@@ -1,12 +1,12 @@
 //! `crossing queue`, and what `send` and `recv` do with queues.
 
-use crate::args::{QueueCommand, QueueShape, RecvArgs, SendArgs};
+use crate::args::{MessageArgs, OverflowArg, QueueCommand, QueueShape, QueueSize, RecvArgs, SendArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{data_or_stdin, write_json, write_line, write_message};
-use crossing::queue::{Direction, Priority, Queue, QueueOptions};
+use crossing::queue::{Direction, Message, Overflow, Priority, Properties, Queue, QueueOptions};
 use crossing::{Error, ErrorKind};
 use serde::Serialize;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Serialize)]
 struct StatJson<'a> {
@@ -16,31 +16,64 @@ struct StatJson<'a> {
     max_len: u64,
     bytes: Option<u64>,
     max_bytes: Option<u64>,
+    held: u64,
+    delayed: u64,
+    dead_letters: u64,
+    sent: u64,
+    dropped: u64,
+    expired: u64,
+    redelivered: u64,
+    users: u64,
 }
+
+#[derive(Serialize)]
+struct GlimpseJson<'a> {
+    state: &'a str,
+    priority: u32,
+    deliveries: u32,
+    len: usize,
+    data: String,
+}
+
+/// How many bytes of a message `browse` shows.
+const SHOWN: usize = 64;
 
 /// `crossing queue`.
 pub fn run(command: QueueCommand) -> Outcome {
     match command {
-        QueueCommand::Create { endpoint, capacity, max_len } => {
-            sized(&endpoint, capacity, max_len).create(&endpoint)?;
-        }
+        QueueCommand::Create { endpoint, size } => drop(sized(&endpoint, size).create(&endpoint)?),
         QueueCommand::Stat { endpoint, json } => stat(&endpoint, json)?,
+        QueueCommand::Browse { endpoint, count, json } => browse(&endpoint, count, json)?,
+        QueueCommand::Purge { endpoint } => {
+            let dropped = Queue::options().direction(Direction::Receive).open(&endpoint)?.purge()?;
+            write_line(&format!("{endpoint}: {dropped} messages dropped"))?;
+        }
         QueueCommand::Rm { endpoint } => Queue::unlink(&endpoint)?,
     }
     Ok(Exit::Success)
 }
 
 /// Options with the limits that the endpoint can have: System V queues count bytes, by the system's own limit.
-fn sized(endpoint: &str, capacity: u64, max_len: u64) -> QueueOptions {
+fn sized(endpoint: &str, size: QueueSize) -> QueueOptions {
     let mut options = Queue::options();
     if !endpoint.starts_with("sysv:") {
-        options.capacity(capacity).max_len(max_len);
+        options.capacity(size.capacity).max_len(size.max_len);
+    }
+    if let Some(bytes) = size.max_bytes {
+        options.max_bytes(bytes);
+    }
+    if let Some(priorities) = size.priorities {
+        options.priorities(priorities);
+    }
+    if let Some(deliveries) = size.max_deliveries {
+        options.max_deliveries(deliveries);
     }
     options
 }
 
 fn stat(endpoint: &str, json: bool) -> Result<(), Failure> {
-    let stats = Queue::options().direction(Direction::Receive).open(endpoint)?.stats()?;
+    let queue = Queue::options().direction(Direction::Receive).open(endpoint)?;
+    let stats = queue.stats()?;
     if json {
         return write_json(&StatJson {
             endpoint,
@@ -49,6 +82,15 @@ fn stat(endpoint: &str, json: bool) -> Result<(), Failure> {
             max_len: stats.max_len,
             bytes: stats.bytes,
             max_bytes: stats.max_bytes,
+            held: stats.held,
+            delayed: stats.delayed,
+            dead_letters: stats.dead_letters,
+            sent: stats.sent,
+            dropped: stats.dropped,
+            expired: stats.expired,
+            redelivered: stats.redelivered,
+            // This command is one of them.
+            users: stats.users.saturating_sub(1),
         });
     }
     let mut text = format!("{endpoint}: {} messages", stats.len);
@@ -58,13 +100,57 @@ fn stat(endpoint: &str, json: bool) -> Result<(), Failure> {
     if let (Some(bytes), Some(max)) = (stats.bytes, stats.max_bytes) {
         text.push_str(&format!(", {bytes} bytes of at most {max}"));
     }
-    write_line(&format!("{text}, each at most {} bytes", stats.max_len))
+    text.push_str(&format!(", each at most {} bytes", stats.max_len));
+    if queue.capabilities().acknowledge {
+        text.push_str(&format!(
+            "\nheld by receivers {}, delayed {}, dead letters {}; sent so far {}, dropped {}, expired {}, delivered again {}; \
+             opened by {} other processes",
+            stats.held,
+            stats.delayed,
+            stats.dead_letters,
+            stats.sent,
+            stats.dropped,
+            stats.expired,
+            stats.redelivered,
+            stats.users.saturating_sub(1)
+        ));
+    }
+    write_line(&text)
 }
 
-fn open(endpoint: &str, shape: QueueShape, direction: Direction) -> Result<Queue, Error> {
-    match Queue::options().direction(direction).open(endpoint) {
+fn browse(endpoint: &str, count: usize, json: bool) -> Result<(), Failure> {
+    let queue = Queue::options().direction(Direction::Receive).open(endpoint)?;
+    for seen in queue.browse(count, SHOWN)? {
+        let data = String::from_utf8_lossy(&seen.bytes);
+        if json {
+            write_json(&GlimpseJson {
+                state: seen.state,
+                priority: seen.priority,
+                deliveries: seen.deliveries,
+                len: seen.len,
+                data: data.into_owned(),
+            })?;
+            continue;
+        }
+        let more = if seen.len > SHOWN { "..." } else { "" };
+        write_line(&format!(
+            "{:5}  priority {:2}  delivered {}  {:6} B  {}{more}",
+            seen.state,
+            seen.priority,
+            seen.deliveries,
+            seen.len,
+            data.escape_debug()
+        ))?;
+    }
+    Ok(())
+}
+
+fn open(options: &QueueOptions, endpoint: &str, shape: QueueShape) -> Result<Queue, Error> {
+    match options.open(endpoint) {
         Err(error) if error.kind() == ErrorKind::NotFound && shape.create => {
-            sized(endpoint, shape.capacity, shape.max_len).open_or_create(endpoint)
+            // What there may be of a queue's own is asked of the one that is made.
+            drop(sized(endpoint, shape.size).open_or_create(endpoint)?);
+            options.open(endpoint)
         }
         Err(error) if error.kind() == ErrorKind::NotFound && !endpoint.starts_with("sysv:") => {
             Err(error.fix("create it with --create, or start the program that creates it"))
@@ -84,13 +170,50 @@ pub fn send(args: &SendArgs) -> Outcome {
         }
     }
     let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let sender = open(&args.endpoint, args.queue, Direction::Send)?.sender()?;
+    let given = &args.message;
+    let mut options = Queue::options();
+    options.direction(Direction::Send).overflow(match given.overflow {
+        OverflowArg::Block => Overflow::Block,
+        OverflowArg::DropOldest => Overflow::DropOldest,
+        OverflowArg::Fail => Overflow::Fail,
+    });
+    let sender = open(&options, &args.endpoint, args.queue)?.sender()?;
+    let properties = properties(given);
+    let send = |data: &[u8]| {
+        let mut message = Message::new(data).priority(Priority(args.priority)).properties(&properties);
+        if let Some(ttl) = given.ttl {
+            message = message.ttl(ttl);
+        }
+        if let Some(delay) = given.delay {
+            message = message.delay(delay);
+        }
+        sender.send_message_deadline(&message, deadline).map_err(|error| error.explain(&args.endpoint))
+    };
     let data = data_or_stdin(args.data.as_deref())?;
     for _ in 0..args.count {
-        let sent = sender.send_deadline_with(&data, Priority(args.priority), deadline);
-        sent.map_err(|error| error.explain(&args.endpoint))?;
+        if given.batch {
+            for line in data.split_inclusive(|byte| *byte == b'\n') {
+                send(line.strip_suffix(b"\n").unwrap_or(line))?;
+            }
+        } else {
+            send(&data)?;
+        }
     }
     Ok(Exit::Success)
+}
+
+fn properties(given: &MessageArgs) -> Properties {
+    let mut properties = Properties::new();
+    for (key, value) in &given.property {
+        properties.set(key, value.as_bytes());
+    }
+    if let Some(endpoint) = &given.reply_to {
+        properties.reply_to(endpoint);
+    }
+    if let Some(id) = given.correlation_id {
+        properties.correlation_id(id);
+    }
+    properties
 }
 
 /// Receives from a queue.
@@ -103,9 +226,13 @@ pub fn recv(args: &RecvArgs) -> Outcome {
             )));
         }
     }
-    let queue = open(&args.endpoint, args.queue, Direction::Receive)?;
-    let receiver = queue.receiver()?;
+    let mut options = Queue::options();
+    options.direction(Direction::Receive).acknowledge(args.nack);
+    let queue = open(&options, &args.endpoint, args.queue)?;
+    let receiver = if args.dead { queue.dead_letters()? } else { queue.receiver()? };
     let mut received = 0;
+    // Given back at the end, so that the same is not received over and over.
+    let mut shown = Vec::new();
     while args.follow || received < args.count {
         let delivery = match args.timeout {
             Some(timeout) => receiver.recv_timeout(timeout),
@@ -115,10 +242,27 @@ pub fn recv(args: &RecvArgs) -> Outcome {
         let priority = Some(delivery.priority().0);
         write_message(&delivery, args.shape, !args.raw_output, priority, None)?;
         received += 1;
+        if args.nack {
+            shown.push(delivery);
+        }
     }
+    drop(shown);
     if args.unlink {
         drop((receiver, queue));
-        Queue::unlink(&args.endpoint)?;
+        unlink(&args.endpoint)?;
     }
     Ok(Exit::Success)
+}
+
+/// Removes the queue. One in shared memory is not removed under its users: a sender that is just ending is waited for.
+fn unlink(endpoint: &str) -> Result<(), Error> {
+    let deadline = Instant::now() + Duration::from_secs(2);
+    loop {
+        match Queue::unlink(endpoint) {
+            Err(error) if error.kind() == ErrorKind::Busy && Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            outcome => return outcome,
+        }
+    }
 }
