@@ -63,8 +63,9 @@ fn the_program_understands_every_command() {
     assert!(!commands.is_empty(), "README shows no command");
     for command in commands {
         let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        // `--help` is answered only when all before it was understood; what follows `--` is another program's.
-        let end = words.iter().position(|&word| word == "--").unwrap_or(words.len());
+        // `--help` is answered only when all before it was understood; what follows `--` or `--exec`
+        // is another program's.
+        let end = words.iter().position(|&word| matches!(word, "--" | "--exec")).unwrap_or(words.len());
         let output = place.crossing(&words[..end]).arg("--help").run();
         assert!(output.status.success(), "README: crossing {}: {}", command.join(" "), output.stderr);
     }
