@@ -222,7 +222,7 @@ impl Context {
     fn loom(&mut self) -> Result<(), String> {
         // Each model states its own bound of preemptions.
         let run = self
-            .cargo("test --release -p crossing-sync --test loom --target-dir")
+            .cargo("test --release -p crossing-sync -p crossing-ring --test loom --target-dir")
             .arg(self.target.join("loom"));
         quick(run.env("RUSTFLAGS", "--cfg loom").counting(Runner::Libtest)).run(&mut self.counts)
     }

@@ -3,8 +3,9 @@
 use super::words::{DEAD, LANES, Ledger, State, Word, Words};
 use super::{aside, lanes, slots, sweep};
 use crossing_sync::Until;
-use crossing_sync::atomic::{Ordering, dekker, spin};
+use crossing_sync::atomic::{Ordering, dekker, model_atomics, spin};
 use crossing_sys::crash;
+use crossing_sys::wait::WaitEnd;
 use std::time::{Duration, Instant};
 
 /// How long a sleeper trusts that it is woken, while nobody holds a delivery.
@@ -13,8 +14,8 @@ const TRUSTING: Duration = Duration::from_millis(100);
 const WATCHFUL: Duration = Duration::from_millis(4);
 /// After how many messages a receiver that is never idle looks for the dead.
 const PATROL: u64 = 4096;
-/// Turns of spinning before a sleep, at most: some ten microseconds.
-const SPINS: u32 = 512;
+/// Turns of spinning before a sleep, at most: some ten microseconds. None in a model, whose sleeps are to be searched.
+const SPINS: u32 = if model_atomics() { 0 } else { 512 };
 /// A sleep shorter than this might have been spared by spinning.
 const SHORT: Duration = Duration::from_micros(60);
 /// How many sleeps to go without spinning once it did not help: the other side may be on the same core.
@@ -385,10 +386,10 @@ impl<W: Words> Core<W> {
                 Until::At(end) => Some(slice.map_or(end, |slice| slice.min(end))),
                 _ => slice,
             });
-            bell.wait(me, ticket, deadline);
+            let end = bell.wait(me, ticket, deadline);
             slept = true;
             let ended = Instant::now();
-            look = deadline.is_some_and(|deadline| ended >= deadline);
+            look = end == WaitEnd::TimedOut || deadline.is_some_and(|deadline| ended >= deadline);
             self.learn(ended - begun);
         }
     }

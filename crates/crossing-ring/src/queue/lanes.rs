@@ -22,7 +22,7 @@
 //! and never outside of the memory (positions are masked, slots checked). Loops are bounded.
 
 use super::words::{Cell, LANES, State, Word, Words};
-use crossing_sync::atomic::{AtomicU64, Ordering, dekker};
+use crossing_sync::atomic::{AtomicU64, Ordering, dekker, model_atomics};
 use crossing_sys::crash;
 
 /// The most retries before a scribbling peer is suspected.
@@ -32,7 +32,8 @@ const MAX_TRIES: u32 = 1 << 20;
 const COMPANY: u32 = 256;
 
 /// After so many of them the lane's bit is cleared: a bit that is cleared and set for each message costs more than a look.
-const MISSES: u32 = 16;
+/// A model clears it at once, since that is what it is to search.
+const MISSES: u32 = if model_atomics() { 1 } else { 16 };
 
 /// Names `slot`, READY as `word`, at the end of `lane`. `false`: the lane is full of names, which honest parties do not
 /// bring about but by repairs.

@@ -139,7 +139,7 @@ impl Cell {
 /// A slot. Written by the owner that `word` names, except `word` itself.
 // FORMAT: queue.md Slot size=128
 #[repr(C, align(64))]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Slot {
     /// See [`Word`].
     pub word: AtomicU64,
@@ -167,7 +167,7 @@ const _: () = assert!(size_of::<Slot>() == 128);
 /// Where a lane is read and where it is written; each on a cache line of its own.
 // FORMAT: queue.md Lane size=128
 #[repr(C, align(64))]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Lane {
     /// The next position to take.
     pub head: Line,
@@ -180,13 +180,13 @@ const _: () = assert!(size_of::<Lane>() == 128);
 
 /// A word alone on its cache line.
 #[repr(C, align(64))]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Line(pub AtomicU64);
 
 /// What all share.
 // FORMAT: queue.md Shared size=256
 #[repr(C, align(64))]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Shared {
     /// Bit n: lane n may have messages.
     pub lanes: AtomicU64,
@@ -205,13 +205,13 @@ const _: () = assert!(size_of::<Shared>() == 256);
 
 /// A bell alone on its cache line.
 #[repr(C, align(64))]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Line2(pub RawBell);
 
 /// What one participant did, written by it alone. Listed by its slot in the table of participants.
 // FORMAT: queue.md Ledger size=64
 #[repr(C, align(64))]
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Ledger {
     /// The participant that uses the queue from this slot, 0: none. What a dead one left is put right before it is cleared.
     pub user: AtomicU32,

@@ -18,6 +18,7 @@
 use crate::atomic::{AtomicU32, Ordering, dekker};
 use crate::participant::Participant;
 use crossing_sys::crash;
+use crossing_sys::wait::WaitEnd;
 use std::time::Instant;
 
 /// The words of a bell. All zero: nobody sleeps.
@@ -69,10 +70,11 @@ impl RawBell {
         ticket
     }
 
-    /// Sleeps until rung after `ticket` was given, or until `deadline`.
-    pub fn wait(&self, me: &Participant, ticket: u32, deadline: Option<Instant>) {
-        me.wait(&self.count, ticket, deadline);
+    /// Sleeps until rung after `ticket` was given, or until `deadline`; says which.
+    pub fn wait(&self, me: &Participant, ticket: u32, deadline: Option<Instant>) -> WaitEnd {
+        let end = me.wait(&self.count, ticket, deadline);
         crash::point("bell.sleep.woken");
+        end
     }
 
     /// Whether somebody may sleep.
