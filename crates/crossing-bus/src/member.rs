@@ -240,6 +240,8 @@ pub(crate) struct Source {
     pub(crate) next: u64,
     /// Messages overwritten since the last one that was received.
     pub(crate) missed: u64,
+    /// Whether messages were read since the publisher was last told.
+    pub(crate) owed: bool,
     _segment: Segment,
 }
 
@@ -253,7 +255,7 @@ impl Source {
         }
         agree(topic, shape, &ring.header().shape(), ring.header().pid())?;
         let bell = PeerBell::open(topic, number, ring.header().bell_owner());
-        Ok(Some(Self { number, ring, bell, entry: 0, next: 0, missed: 0, _segment: segment }))
+        Ok(Some(Self { number, ring, bell, entry: 0, next: 0, missed: 0, owed: false, _segment: segment }))
     }
 
     pub(crate) fn is_alive(&self) -> bool {

@@ -183,18 +183,28 @@ impl<T: Payload + ?Sized> Publisher<T> {
         Ok(())
     }
 
-    /// Sleeps until `done` or `until`; subscribers ring after each message that they read.
+    /// Sleeps until `done` or `until`; subscribers ring when they have read an eighth of the ring, or everything. Who
+    /// died is looked for at the end of each slice, and before the time is up.
     #[cold]
     fn wait(&mut self, until: Until, done: impl Fn(&mut Self) -> bool) -> Result<()> {
+        let mut looked = Instant::now();
         loop {
-            let before = self.readers.len();
-            self.readers.retain(|reader| reader.bell.is_alive());
-            if self.readers.len() != before {
-                self.limit = 0;
-            }
             let ticket = self.home.bell.prepare();
             self.hear()?;
-            if done(self) || until.passed() {
+            if done(self) {
+                return Ok(());
+            }
+            let over = until.passed();
+            if over || looked.elapsed() >= SLICE {
+                looked = Instant::now();
+                let before = self.readers.len();
+                self.readers.retain(|reader| reader.bell.is_alive());
+                if self.readers.len() != before {
+                    self.limit = 0;
+                    continue;
+                }
+            }
+            if over {
                 return Ok(());
             }
             let slice = Instant::now() + SLICE;

@@ -171,6 +171,12 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         }
         if source.next != before {
             self.cursors.advance(source.entry, source.next);
+            source.owed = true;
+        }
+        // A publisher that waits is woken for an eighth of its ring, not for each message; it also looks by itself.
+        let eighth = u64::from((source.ring.depth() / 8).max(1));
+        if source.owed && (taken.is_none() || source.next.is_multiple_of(eighth)) {
+            source.owed = false;
             if let Some(bell) = &source.bell {
                 bell.ring();
             }
