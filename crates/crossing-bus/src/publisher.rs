@@ -197,10 +197,9 @@ impl<T: Payload + ?Sized> Publisher<T> {
             let over = until.passed();
             if over || looked.elapsed() >= SLICE {
                 looked = Instant::now();
-                let before = self.readers.len();
-                self.readers.retain(|reader| reader.bell.is_alive());
-                if self.readers.len() != before {
-                    self.limit = 0;
+                if self.readers.iter().any(|reader| !reader.bell.is_alive()) {
+                    // Forgets them, and removes what they left.
+                    self.look(false)?;
                     continue;
                 }
             }
@@ -242,6 +241,9 @@ impl<T: Payload + ?Sized> Drop for Publisher<T> {
         // Nobody can be told of a failure here.
         if self.ring.position() > 0 && !self.terms.linger.is_zero() {
             let _ = self.flush(self.terms.linger);
+        }
+        if self.readers.iter().any(|reader| !reader.bell.is_alive()) {
+            let _ = self.look(false);
         }
         for reader in &self.readers {
             reader.bell.tell();

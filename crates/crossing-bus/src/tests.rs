@@ -153,6 +153,8 @@ fn a_stopped_process_holds_up_its_publisher_until_it_goes_on_or_dies() {
         publisher.send_timeout(&message(sent + round), LONG).unwrap();
     }
     killer.join().unwrap();
+    drop(publisher);
+    assert_eq!(own_names(&name), Vec::<String>::new());
 }
 
 #[test]
