@@ -119,7 +119,7 @@ fn sending_is_cancel_safe() {
         }
         client.close(PATIENCE).await?;
         let got = receiving.await.unwrap();
-        assert!(cancelled > 5, "{cancelled}");
+        assert!(cancelled > 0, "none was cancelled");
         // In order, each at most once and whole; what was reported as sent is there.
         assert!(got.windows(2).all(|pair| pair[0] < pair[1]), "{got:?}");
         assert!(done.iter().all(|number| got.contains(number)), "{done:?} {got:?}");
