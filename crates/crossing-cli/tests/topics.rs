@@ -6,13 +6,13 @@ use common::{crossing, fails, ok};
 use crossing_testkit::RuntimeDirGuard;
 use std::time::Duration;
 
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_subscriber_prints_what_is_published_and_survives_the_publisher() {
     let dir = RuntimeDirGuard::new();
-    let mut sub = crossing(&dir, &["sub", "shm:prices", "--timeout", "15s", "--count", "5"]).spawn();
-    ok(&dir, &["pub", "shm:prices", "one", "--count", "2", "--wait", "1", "--timeout", "15s"]);
+    let mut sub = crossing(&dir, &["sub", "shm:prices", "--timeout", "60s"]).spawn();
+    ok(&dir, &["pub", "shm:prices", "one", "--count", "2", "--wait", "1", "--timeout", "60s"]);
     assert_eq!((sub.expect_line(LIMIT), sub.expect_line(LIMIT)), ("one".into(), "one".into()));
     let mut endless =
         crossing(&dir, &["pub", "shm:prices", "two", "--count", "1000000", "--rate", "20", "--wait", "1"])
@@ -21,7 +21,7 @@ fn a_subscriber_prints_what_is_published_and_survives_the_publisher() {
     endless.kill();
     let mut after = String::new();
     while after != "three" {
-        ok(&dir, &["pub", "shm:prices", "three", "--wait", "1", "--timeout", "15s"]);
+        ok(&dir, &["pub", "shm:prices", "three", "--wait", "1", "--timeout", "60s"]);
         after = sub.expect_line(LIMIT);
         assert!(after == "two" || after == "three", "{after}");
     }
