@@ -10,7 +10,7 @@
 //! # let name = format!("doc-bus-{}", std::process::id());
 //! let topic = Topic::<[u8]>::options().depth(64).max_len(1024).open(&name)?;
 //! let mut subscriber = topic.subscriber()?; // in this process or any other
-//! let mut publisher = topic.publisher()?;
+//! let publisher = topic.publisher()?;
 //! publisher.send(b"hello")?;
 //! let sample = subscriber.recv()?;
 //! assert_eq!((&*sample, sample.missed()), (&b"hello"[..], 0));
@@ -19,7 +19,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod changes;
 mod error;
+mod loan;
 mod member;
 mod options;
 mod payload;
@@ -27,8 +29,10 @@ mod publisher;
 mod sample;
 mod subscriber;
 
-pub use error::{RecvError, SendError, TryRecvError, TrySendError};
-pub use options::{Overflow, Topic, TopicOptions};
+pub use changes::{Change, ChangeKind};
+pub use error::{LoanError, RecvError, SendError, TryRecvError, TrySendError};
+pub use loan::Loan;
+pub use options::{Overflow, Topic, TopicOptions, Waiting};
 pub use payload::Payload;
 pub use publisher::Publisher;
 pub use sample::Sample;
@@ -36,3 +40,6 @@ pub use subscriber::Subscriber;
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod place_tests;

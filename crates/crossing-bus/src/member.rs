@@ -129,7 +129,8 @@ impl Home {
 
     pub(crate) fn publish(topic: &str, terms: &Terms) -> Result<(Self, RingWriter)> {
         let home = Self::join(topic, terms, Role::Publisher, |key, bell| {
-            let header = RingHeader::new(terms.depth, terms.max_len, terms.shape, key, bell)?;
+            let asymmetric = crossing_sys::asymmetric::register();
+            let header = RingHeader::new(terms.figures, terms.shape, key, bell, asymmetric)?;
             let size = usize::try_from(header.total_len()).unwrap_or(usize::MAX);
             Ok(Content { size, bytes: header.as_bytes().to_vec() })
         })?;
@@ -139,10 +140,10 @@ impl Home {
 
     pub(crate) fn subscribe(topic: &str, terms: &Terms) -> Result<(Self, Cursors)> {
         let home = Self::join(topic, terms, Role::Subscriber, |key, bell| {
-            let header = CursorsHeader::new(terms.shape, key, bell);
+            let header = CursorsHeader::new(terms.shape, key, bell, terms.figures.max_borrowed);
             Ok(Content { size: cursors_len(), bytes: header.as_bytes().to_vec() })
         })?;
-        let cursors = Cursors::open(&home.data)?;
+        let cursors = Cursors::open(&home.data, home.bell.alive())?;
         Ok((home, cursors))
     }
 
@@ -197,6 +198,11 @@ impl PeerBell {
     pub(crate) fn tell(&self) {
         self.bell.tell();
     }
+
+    /// Says to a publisher that somebody will sleep.
+    pub(crate) fn want(&self) {
+        self.bell.want();
+    }
 }
 
 /// A subscriber, as a publisher knows it.
@@ -208,6 +214,10 @@ pub(crate) struct Reader {
     /// Where the publisher was when it found the subscriber.
     pub(crate) found_at: u64,
     pub(crate) hint: usize,
+    /// It was told that it may read in place.
+    pub(crate) admitted: bool,
+    /// It takes no more, by its own will.
+    pub(crate) left: bool,
     _segment: Segment,
 }
 
@@ -223,7 +233,16 @@ impl Reader {
             return Ok(None);
         };
         agree(topic, shape, &cursors.header().shape(), cursors.header().pid())?;
-        Ok(Some(Self { number, cursors, bell, found_at, hint: 0, _segment: segment }))
+        Ok(Some(Self {
+            number,
+            cursors,
+            bell,
+            found_at,
+            hint: 0,
+            admitted: false,
+            left: false,
+            _segment: segment,
+        }))
     }
 }
 
@@ -242,6 +261,8 @@ pub(crate) struct Source {
     pub(crate) missed: u64,
     /// Whether messages were read since the publisher was last told.
     pub(crate) owed: bool,
+    /// It is known that it left or died.
+    pub(crate) gone: bool,
     _segment: Segment,
 }
 
@@ -255,11 +276,37 @@ impl Source {
         }
         agree(topic, shape, &ring.header().shape(), ring.header().pid())?;
         let bell = PeerBell::open(topic, number, ring.header().bell_owner());
-        Ok(Some(Self { number, ring, bell, entry: 0, next: 0, missed: 0, owed: false, _segment: segment }))
+        Ok(Some(Self {
+            number,
+            ring,
+            bell,
+            entry: 0,
+            next: 0,
+            missed: 0,
+            owed: false,
+            gone: false,
+            _segment: segment,
+        }))
     }
 
     pub(crate) fn is_alive(&self) -> bool {
         self.bell.as_ref().is_some_and(PeerBell::is_alive)
+    }
+
+    /// Whether an eighth of the ring was read since the last such position.
+    #[inline]
+    pub(crate) fn is_eighth(&self) -> bool {
+        // A power of two.
+        self.next & u64::from((self.ring.depth() / 8).max(1) - 1) == 0
+    }
+
+    /// The next message was overwritten: on to the oldest that is left; further if that is overwritten as fast as we look.
+    #[cold]
+    pub(crate) fn pass(&mut self, attempt: u32, patience: u32) {
+        let ahead = u64::from(self.ring.depth()) * u64::from(attempt) / u64::from(patience);
+        let next = self.ring.oldest().saturating_add(ahead).max(self.next.saturating_add(1));
+        self.missed = self.missed.saturating_add(next - self.next);
+        self.next = next;
     }
 }
 
@@ -269,7 +316,7 @@ fn agree(topic: &str, mine: &Shape, other: &Shape, pid: u32) -> Result<()> {
     }
     let say = |shape: &Shape| {
         let size = if shape.size == u32::MAX { "bytes".to_owned() } else { format!("size {}", shape.size) };
-        let overflow = if shape.overflow == 1 { "block" } else { "drop-oldest" };
+        let overflow = crate::options::Overflow::word(shape.overflow);
         format!("schema {:#x}, {size}, alignment {}, overflow {overflow}", shape.schema, shape.align)
     };
     Err(Error::new(ErrorKind::Incompatible, "open topic", format!("shm:{topic}"))

@@ -2,8 +2,9 @@
 
 use crate::payload::Payload;
 use crate::publisher::Publisher;
+use crate::sample::Sample;
 use crate::subscriber::Subscriber;
-use crossing_ring::broadcast::Shape;
+use crossing_ring::broadcast::{Figures, RingHeader, Shape};
 use crossing_sys::file::Access;
 use crossing_sys::{Error, ErrorKind, Result};
 use std::fmt;
@@ -19,10 +20,38 @@ pub enum Overflow {
     DropOldest,
     /// The publisher waits for the slowest living subscriber: nothing is lost.
     Block,
-    /// The new message is dropped. Not supported by topics yet: opening says so.
+    /// The new message is dropped; [`Publisher::dropped`] counts it, and so does the next sample's `missed`.
     DropNewest,
-    /// Publishing is an error. Not supported by topics yet: use `Block` with `try_send`.
+    /// Publishing is an error.
     Fail,
+}
+
+impl Overflow {
+    fn code(self) -> u32 {
+        match self {
+            Self::DropOldest => 0,
+            Self::Block => 1,
+            Self::DropNewest => 2,
+            Self::Fail => 3,
+        }
+    }
+
+    pub(crate) fn word(code: u32) -> &'static str {
+        ["drop-oldest", "block", "drop-newest", "fail"].get(code as usize).unwrap_or(&"unknown")
+    }
+}
+
+/// How a subscriber waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Waiting {
+    /// It sleeps: no processor time while nothing comes.
+    #[default]
+    Sleep,
+    /// It looks again and again for so long, then sleeps.
+    Adaptive(Duration),
+    /// It looks again and again: the least delay, and a whole processor.
+    Spin,
 }
 
 /// A topic by name. It exists where a publisher or a subscriber does; this only says how they meet.
@@ -35,23 +64,25 @@ pub struct Topic<T: Payload + ?Sized> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms {
     pub(crate) shape: Shape,
-    pub(crate) depth: u32,
-    pub(crate) max_len: u32,
+    pub(crate) figures: Figures,
     pub(crate) history: u64,
     pub(crate) linger: Duration,
     pub(crate) access: Access,
-    pub(crate) blocks: bool,
+    pub(crate) overflow: Overflow,
+    pub(crate) waiting: Waiting,
+    pub(crate) in_place: bool,
 }
 
 /// How a topic is opened.
 pub struct TopicOptions<T: Payload + ?Sized> {
-    depth: u32,
-    max_len: u32,
+    figures: Figures,
     overflow: Overflow,
     schema: u64,
     history: u64,
     linger: Duration,
     access: Access,
+    waiting: Waiting,
+    in_place: bool,
     payload: PhantomData<fn(&T)>,
 }
 
@@ -63,13 +94,20 @@ impl<T: Payload + ?Sized> Topic<T> {
     #[must_use]
     pub fn options() -> TopicOptions<T> {
         TopicOptions {
-            depth: 64,
-            max_len: if T::SIZE == u32::MAX { 8192 } else { T::SIZE },
+            figures: Figures {
+                depth: 64,
+                max_len: if T::SIZE == u32::MAX { 8192 } else { T::SIZE },
+                max_subscribers: 8,
+                max_borrowed: 2,
+                max_loans: 2,
+            },
             overflow: Overflow::DropOldest,
             schema: 0,
             history: 0,
             linger: Duration::from_secs(1),
             access: Access::Private,
+            waiting: Waiting::Sleep,
+            in_place: true,
             payload: PhantomData,
         }
     }
@@ -95,13 +133,23 @@ impl<T: Payload + ?Sized> Topic<T> {
     pub fn subscriber(&self) -> Result<Subscriber<T>> {
         Subscriber::join(&self.name, &self.terms)
     }
+
+    /// The newest message that a publisher's ring still has; of several publishers', that of the one whose number is
+    /// highest. Nobody is told, and nobody waits. It looks for publishers each time: to look often, keep a subscriber and
+    /// use [`Subscriber::latest`].
+    ///
+    /// # Errors
+    /// `Incompatible` if a publisher sends another type; the operating system's.
+    pub fn latest(&self) -> Result<Option<Sample<T>>> {
+        crate::subscriber::peek(&self.name, &self.terms)
+    }
 }
 
 impl<T: Payload + ?Sized> TopicOptions<T> {
     /// How many messages each publisher's ring keeps: a power of two, 64 unless said otherwise.
     #[must_use]
     pub fn depth(mut self, messages: u32) -> Self {
-        self.depth = messages;
+        self.figures.depth = messages;
         self
     }
 
@@ -109,7 +157,45 @@ impl<T: Payload + ?Sized> TopicOptions<T> {
     /// `depth` times as much.
     #[must_use]
     pub fn max_len(mut self, bytes: u32) -> Self {
-        self.max_len = bytes;
+        self.figures.max_len = bytes;
+        self
+    }
+
+    /// How many subscribers there may be: 8 unless said otherwise, 256 at most. For messages above 112 bytes each
+    /// publisher's ring has room for `max_borrowed` more of them for each.
+    #[must_use]
+    pub fn max_subscribers(mut self, subscribers: u32) -> Self {
+        self.figures.max_subscribers = subscribers;
+        self
+    }
+
+    /// How many long samples a subscriber may hold at a time: 2 unless said otherwise, 64 at most.
+    #[must_use]
+    pub fn max_borrowed(mut self, samples: u32) -> Self {
+        self.figures.max_borrowed = samples;
+        self
+    }
+
+    /// How many messages a publisher may have on loan at a time: 2 unless said otherwise, 1024 at most.
+    #[must_use]
+    pub fn max_loans(mut self, loans: u32) -> Self {
+        self.figures.max_loans = loans;
+        self
+    }
+
+    /// How this process's subscribers wait: asleep unless said otherwise.
+    #[must_use]
+    pub fn waiting(mut self, waiting: Waiting) -> Self {
+        self.waiting = waiting;
+        self
+    }
+
+    /// Whether this process's subscribers read long messages where their publisher wrote them, which is so unless said
+    /// otherwise. A publisher that breaks the rules can change them meanwhile: with `false` every sample is a copy, for
+    /// publishers that are not trusted.
+    #[must_use]
+    pub fn in_place(mut self, in_place: bool) -> Self {
+        self.in_place = in_place;
         self
     }
 
@@ -152,35 +238,33 @@ impl<T: Payload + ?Sized> TopicOptions<T> {
     /// The topic `name`, which may or may not have members already.
     ///
     /// # Errors
-    /// `ApiMisuse` for a bad name or figures; `Unsupported` for a policy that topics do not have.
+    /// `ApiMisuse` for a bad name, or figures outside of their limits.
     pub fn open(self, name: &str) -> Result<Topic<T>> {
         let error = |kind, detail: String| Error::new(kind, "open topic", name).detail(detail);
         if name.is_empty() || name.len() > MAX_NAME_LEN {
             return Err(error(ErrorKind::ApiMisuse, format!("a name of {} bytes", name.len()))
                 .fix(format!("use 1 to {MAX_NAME_LEN} bytes")));
         }
-        let overflow = match self.overflow {
-            Overflow::DropOldest => 0,
-            Overflow::Block => 1,
-            other => {
-                return Err(error(ErrorKind::Unsupported, format!("{other:?} is no policy of topics yet"))
-                    .fix("use Overflow::Block with try_send, or Overflow::DropOldest"));
-            }
-        };
-        if !self.depth.is_power_of_two() {
-            return Err(error(ErrorKind::ApiMisuse, format!("a depth of {}", self.depth))
-                .fix(format!("use a power of two: {}", self.depth.saturating_add(1).next_power_of_two())));
+        let depth = self.figures.depth;
+        if !depth.is_power_of_two() {
+            return Err(error(ErrorKind::ApiMisuse, format!("a depth of {depth}"))
+                .fix(format!("use a power of two: {}", depth.saturating_add(1).next_power_of_two())));
         }
-        let max_len = if T::SIZE == u32::MAX { self.max_len } else { T::SIZE };
+        let max_len = if T::SIZE == u32::MAX { self.figures.max_len } else { T::SIZE };
+        let overflow = self.overflow.code();
         let shape = Shape { schema: self.schema, size: T::SIZE, align: T::ALIGN, overflow, zero: 0 };
+        let figures = Figures { max_len, ..self.figures };
+        // The limits, before anything is made.
+        RingHeader::check_figures(&figures, &shape).map_err(|error| error.about(format!("shm:{name}")))?;
         let terms = Terms {
             shape,
-            depth: self.depth,
-            max_len,
+            figures,
             history: self.history,
             linger: self.linger,
             access: self.access,
-            blocks: overflow == 1,
+            overflow: self.overflow,
+            waiting: self.waiting,
+            in_place: self.in_place,
         };
         Ok(Topic { name: name.to_owned(), terms, payload: PhantomData })
     }
@@ -194,6 +278,6 @@ impl<T: Payload + ?Sized> fmt::Debug for Topic<T> {
 
 impl<T: Payload + ?Sized> fmt::Debug for TopicOptions<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TopicOptions").field("depth", &self.depth).finish_non_exhaustive()
+        f.debug_struct("TopicOptions").field("depth", &self.figures.depth).finish_non_exhaustive()
     }
 }

@@ -1,10 +1,6 @@
 //! What a topic may carry: plain data of one type, or bytes.
 
-use crate::sample::{Buffer, Pool, Value};
-use crossing_ring::broadcast::{Outcome, RingReader};
 use crossing_sync::Plain;
-use std::ops::Deref;
-use std::sync::Arc;
 
 mod sealed {
     pub trait Sealed {}
@@ -14,9 +10,6 @@ mod sealed {
 
 /// What a topic may carry: `[u8]`, or a type of [`Plain`] data.
 pub trait Payload: sealed::Sealed {
-    /// A received one.
-    #[doc(hidden)]
-    type Owned: Deref<Target = Self> + Send;
     /// Bytes of each; `u32::MAX`: any number.
     #[doc(hidden)]
     const SIZE: u32;
@@ -24,12 +17,18 @@ pub trait Payload: sealed::Sealed {
     const ALIGN: u32;
     #[doc(hidden)]
     fn bytes(&self) -> &[u8];
+    /// What a message is; `None` if its length or place is wrong.
     #[doc(hidden)]
-    fn receive(ring: &RingReader, position: u64, pool: &Arc<Pool>) -> Result<Self::Owned, Outcome>;
+    fn of_body(body: &crossing_ring::broadcast::Body) -> Option<&Self>;
+    /// What a loan is; as above.
+    #[doc(hidden)]
+    fn of_loan(loan: &crossing_ring::broadcast::Loan) -> Option<&Self>;
+    /// What a loan is; as above.
+    #[doc(hidden)]
+    fn of_loan_mut(loan: &mut crossing_ring::broadcast::Loan) -> Option<&mut Self>;
 }
 
 impl<T: Plain> Payload for T {
-    type Owned = Value<T>;
     const SIZE: u32 = {
         assert!(size_of::<T>() < u32::MAX as usize);
         size_of::<T>() as u32
@@ -42,18 +41,22 @@ impl<T: Plain> Payload for T {
     }
 
     #[inline]
-    fn receive(ring: &RingReader, position: u64, _: &Arc<Pool>) -> Result<Value<T>, Outcome> {
-        let mut value = T::new_zeroed();
-        let bytes = value.as_mut_bytes();
-        match ring.read(position, |len| (len == bytes.len()).then_some(bytes)) {
-            Outcome::Read(_) => Ok(Value(value)),
-            other => Err(other),
-        }
+    fn of_body(body: &crossing_ring::broadcast::Body) -> Option<&Self> {
+        body.value()
+    }
+
+    #[inline]
+    fn of_loan(loan: &crossing_ring::broadcast::Loan) -> Option<&Self> {
+        loan.value()
+    }
+
+    #[inline]
+    fn of_loan_mut(loan: &mut crossing_ring::broadcast::Loan) -> Option<&mut Self> {
+        loan.value_mut()
     }
 }
 
 impl Payload for [u8] {
-    type Owned = Buffer;
     const SIZE: u32 = u32::MAX;
     const ALIGN: u32 = 1;
 
@@ -63,15 +66,17 @@ impl Payload for [u8] {
     }
 
     #[inline]
-    fn receive(ring: &RingReader, position: u64, pool: &Arc<Pool>) -> Result<Buffer, Outcome> {
-        // Most looks find nothing: no buffer is taken for those.
-        if !ring.has(position) {
-            return Err(Outcome::NotYet);
-        }
-        let mut buffer = Pool::take(pool);
-        match ring.read(position, |len| Some(buffer.room(len))) {
-            Outcome::Read(_) => Ok(buffer),
-            other => Err(other),
-        }
+    fn of_body(body: &crossing_ring::broadcast::Body) -> Option<&Self> {
+        Some(body)
+    }
+
+    #[inline]
+    fn of_loan(loan: &crossing_ring::broadcast::Loan) -> Option<&Self> {
+        Some(loan)
+    }
+
+    #[inline]
+    fn of_loan_mut(loan: &mut crossing_ring::broadcast::Loan) -> Option<&mut Self> {
+        Some(loan)
     }
 }

@@ -1,20 +1,27 @@
 //! The receiving side.
+//!
+//! A subscriber that sleeps first says so to each publisher (`Bell::want`), fences for those that do not fence themselves,
+//! looks once more, and sleeps on its own bell.
 
+use crate::changes::{Change, ChangeKind, Changes};
 use crate::error::{RecvError, TryRecvError};
 use crate::member::{self, Home, Role, Source};
-use crate::options::Terms;
+use crate::options::{Terms, Waiting};
 use crate::payload::Payload;
-use crate::sample::{Pool, Sample};
-use crossing_ring::broadcast::{Cursors, Outcome};
+use crate::sample::Sample;
+use crossing_ring::broadcast::{Copies, Cursors, Hold, Manner, Outcome};
 use crossing_sync::Until;
-use crossing_sys::Result;
+use crossing_sys::{Error, ErrorKind, Result, asymmetric};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
+use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 /// How long a subscriber sleeps before it looks by itself who is there.
 const SLICE: Duration = Duration::from_secs(1);
+/// The same where a publisher may not see that it sleeps: this process may not fence it.
+const BLIND: Duration = Duration::from_millis(2);
 /// How many messages of one publisher that are no messages are passed over at a time.
 const PATIENCE: u32 = 64;
 
@@ -28,9 +35,36 @@ pub struct Subscriber<T: Payload + ?Sized> {
     looked: Instant,
     /// The source to look at first.
     turn: usize,
-    pool: Arc<Pool>,
+    copies: Arc<Copies>,
+    changes: Changes,
     home: Home,
     payload: PhantomData<fn() -> Box<T>>,
+}
+
+/// The only length of a message, if there is but one.
+fn fixed_len<T: Payload + ?Sized>() -> Option<usize> {
+    (T::SIZE != u32::MAX).then_some(T::SIZE as usize)
+}
+
+/// The newest message, without becoming a member.
+pub(crate) fn peek<T: Payload + ?Sized>(topic: &str, terms: &Terms) -> Result<Option<Sample<T>>> {
+    let mut found = member::look(topic)?;
+    found.retain(|one| one.role == Role::Publisher);
+    found.sort_by_key(|one| std::cmp::Reverse(one.number));
+    let manner = Manner { hold: None, copies: &Arc::default(), len: fixed_len::<T>() };
+    for one in found {
+        let Some(mut source) = Source::open(topic, one.number, &terms.shape)? else { continue };
+        for _ in 0..PATIENCE {
+            let Some(position) = source.ring.tail().checked_sub(1) else { break };
+            // Overwritten while it was read: there is a newer one.
+            if let Ok(taken) = source.ring.take(position, &manner) {
+                let publisher = source.ring.header().key();
+                let (body, payload) = (taken.body, PhantomData);
+                return Ok(Some(Sample { body, publisher, position, missed: 0, payload }));
+            }
+        }
+    }
+    Ok(None)
 }
 
 impl<T: Payload + ?Sized> Subscriber<T> {
@@ -43,7 +77,8 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             news: 0,
             looked: Instant::now(),
             turn: 0,
-            pool: Arc::default(),
+            copies: Arc::default(),
+            changes: Changes::default(),
             home,
             payload: PhantomData,
         };
@@ -56,11 +91,30 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         self.news = self.home.bell.news();
         self.looked = Instant::now();
         let found = member::look(&self.home.topic)?;
+        let count = found.iter().filter(|one| one.role == Role::Subscriber && !one.stale).count();
+        if joining && count > self.terms.figures.max_subscribers as usize {
+            let max = self.terms.figures.max_subscribers;
+            return Err(Error::new(
+                ErrorKind::LimitReached,
+                "subscribe to topic",
+                format!("shm:{}", self.home.topic),
+            )
+            .detail(format!("{max} subscribers are there already"))
+            .fix("open the topic with more max_subscribers, publishers too"));
+        }
         // Those that left: done with when read to the end, and when no name leads to them any more.
         let named = |number| found.iter().any(|one| one.role == Role::Publisher && one.number == number);
-        let cursors = &mut self.cursors;
-        self.sources.retain(|source| {
-            let keep = named(source.number) || source.is_alive() || source.ring.has(source.next);
+        let (cursors, changes) = (&mut self.cursors, &mut self.changes);
+        self.sources.retain_mut(|source| {
+            let alive = source.is_alive();
+            let left = source.ring.has_left();
+            if !source.gone && (left || !alive) {
+                source.gone = true;
+                let header = source.ring.header();
+                let kind = if left { ChangeKind::Left } else { ChangeKind::Died };
+                changes.add(kind, header.key(), header.pid());
+            }
+            let keep = named(source.number) || alive || source.ring.has(source.next);
             if !keep {
                 cursors.end(source.entry);
             }
@@ -71,7 +125,11 @@ impl<T: Payload + ?Sized> Subscriber<T> {
                 continue;
             }
             match Source::open(&self.home.topic, one.number, &self.terms.shape) {
-                Ok(Some(source)) => self.begin(source, joining)?,
+                Ok(Some(source)) => {
+                    let header = source.ring.header();
+                    self.changes.add(ChangeKind::Joined, header.key(), header.pid());
+                    self.begin(source, joining)?;
+                }
                 Err(error) if joining => return Err(error),
                 _ => {}
             }
@@ -84,8 +142,8 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     fn begin(&mut self, mut source: Source, before: bool) -> Result<()> {
         let position = if before { source.ring.tail() } else { 0 };
         let Some(entry) = self.cursors.begin(source.ring.header().key(), position) else {
-            return Err(crossing_sys::Error::new(
-                crossing_sys::ErrorKind::LimitReached,
+            return Err(Error::new(
+                ErrorKind::LimitReached,
                 "subscribe to topic",
                 format!("shm:{}", self.home.topic),
             )
@@ -98,9 +156,11 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         }
         if before {
             // From here on the publisher knows of us, but for the one message that it may be publishing at this moment.
+            // What came since the first look is ours, too: the publisher may count on us since it was told.
             let tail = source.ring.tail();
-            let kept = self.terms.history.min(u64::from(source.ring.depth()) - 1);
-            source.next = tail.saturating_sub(kept);
+            let left = u64::from(source.ring.depth()) - 1;
+            let kept = self.terms.history.min(left);
+            source.next = position.max(tail.saturating_sub(left)).min(tail.saturating_sub(kept));
         }
         self.cursors.advance(entry, source.next);
         self.sources.push(source);
@@ -113,10 +173,31 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         self.sources.len()
     }
 
+    /// The next one of the changes among the publishers since the subscriber was made, those it found included; `None`
+    /// if it knows of no more.
+    #[must_use]
+    pub fn next_change(&mut self) -> Option<Change> {
+        self.changes.next()
+    }
+
+    /// How many changes were forgotten because nobody asked: 256 are kept.
+    #[must_use]
+    pub fn lost_changes(&self) -> u64 {
+        self.changes.lost()
+    }
+
+    /// Looks who is there, and forgets the dead of whom everything is read. Some system calls for each member.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn check(&mut self) -> Result<()> {
+        self.look(false)
+    }
+
     /// Receives the next message, without waiting.
     ///
     /// # Errors
-    /// `Empty`, `Os`.
+    /// `Empty`; `TooManyHeld`; `Os`.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Sample<T>, TryRecvError> {
         if let Some(error) = self.home.forked() {
@@ -125,63 +206,106 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         if self.home.bell.news() != self.news {
             self.look(false).map_err(TryRecvError::Os)?;
         }
-        self.take().ok_or(TryRecvError::Empty)
+        self.take()
     }
 
     #[inline]
-    fn take(&mut self) -> Option<Sample<T>> {
+    fn take(&mut self) -> Result<Sample<T>, TryRecvError> {
         let count = self.sources.len();
         for step in 0..count {
-            let index = (self.turn + step) % count;
-            if let Some(sample) = self.take_from(index) {
-                self.turn = index + 1;
-                return Some(sample);
+            // Below twice the count: cheaper than a division.
+            let at = self.turn + step;
+            let index = if at >= count { at - count } else { at };
+            match self.take_from(index) {
+                Ok(None) => {}
+                Ok(Some(sample)) => {
+                    self.turn = if index + 1 >= count { 0 } else { index + 1 };
+                    return Ok(sample);
+                }
+                Err(error) => return Err(error),
             }
         }
-        None
+        Err(TryRecvError::Empty)
     }
 
     #[inline]
-    fn take_from(&mut self, index: usize) -> Option<Sample<T>> {
+    fn take_from(&mut self, index: usize) -> Result<Option<Sample<T>>, TryRecvError> {
         let source = &mut self.sources[index];
         let before = source.next;
-        let mut taken = None;
+        let hold = self.terms.in_place.then_some(Hold {
+            cursors: &self.cursors,
+            entry: source.entry,
+            key: self.home.key,
+        });
+        let manner = Manner { hold, copies: &self.copies, len: fixed_len::<T>() };
+        let mut taken = Ok(None);
         for attempt in 0..PATIENCE {
-            match T::receive(&source.ring, source.next, &self.pool) {
-                Ok(data) => {
-                    let missed = std::mem::take(&mut source.missed);
+            match source.ring.take(source.next, &manner) {
+                Ok(message) => {
+                    let missed = std::mem::take(&mut source.missed).saturating_add(message.dropped);
                     let (publisher, position) = (source.ring.header().key(), source.next);
                     source.next = position.wrapping_add(1);
-                    taken = Some(Sample { data, publisher, position, missed });
+                    let (body, payload) = (message.body, PhantomData);
+                    taken = Ok(Some(Sample { body, publisher, position, missed, payload }));
                     break;
                 }
-                Err(Outcome::Gone) => {
-                    // The oldest that is left; further on if that is overwritten as fast as we look.
-                    let ahead = u64::from(source.ring.depth()) * u64::from(attempt) / u64::from(PATIENCE);
-                    let next = source.ring.oldest().saturating_add(ahead).max(source.next.saturating_add(1));
-                    source.missed = source.missed.saturating_add(next - source.next);
-                    source.next = next;
-                }
+                Err(Outcome::Gone) => source.pass(attempt, PATIENCE),
                 Err(Outcome::Damaged) => {
                     source.missed = source.missed.saturating_add(1);
                     source.next = source.next.saturating_add(1);
                 }
-                Err(_) => break,
+                Err(Outcome::NotYet) => break,
+                Err(Outcome::AllHeld) => {
+                    taken = Err(TryRecvError::TooManyHeld { max: self.terms.figures.max_borrowed });
+                    break;
+                }
             }
         }
         if source.next != before {
-            self.cursors.advance(source.entry, source.next);
+            self.cursors.note(source.entry, source.next);
             source.owed = true;
         }
         // A publisher that waits is woken for an eighth of its ring, not for each message; it also looks by itself.
-        let eighth = u64::from((source.ring.depth() / 8).max(1));
-        if source.owed && (taken.is_none() || source.next.is_multiple_of(eighth)) {
+        if source.owed && (!matches!(taken, Ok(Some(_))) || source.is_eighth()) {
             source.owed = false;
             if let Some(bell) = &source.bell {
+                // Between the cursor and the look whether the publisher sleeps.
+                fence(Ordering::SeqCst);
                 bell.ring();
             }
         }
         taken
+    }
+
+    /// Receives the newest message of each publisher's that came since the last one received, and of those one; older ones
+    /// are passed over, and count as read. `None` if nothing came.
+    ///
+    /// # Errors
+    /// `TooManyHeld`; `Os`.
+    pub fn latest(&mut self) -> Result<Option<Sample<T>>, TryRecvError> {
+        for source in &mut self.sources {
+            let newest = source.ring.tail().saturating_sub(1);
+            if newest > source.next {
+                (source.next, source.missed) = (newest, 0);
+                self.cursors.note(source.entry, newest);
+                source.owed = true;
+            }
+        }
+        match self.try_recv() {
+            Ok(sample) => Ok(Some(sample)),
+            Err(TryRecvError::Empty) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The messages as they come, without end: each step waits. It ends by an error alone.
+    pub fn iter(&mut self) -> impl Iterator<Item = Result<Sample<T>, RecvError>> {
+        std::iter::from_fn(|| Some(self.recv()))
+    }
+
+    /// The messages that are there, without waiting for more.
+    pub fn try_iter(&mut self) -> impl Iterator<Item = Sample<T>> {
+        std::iter::from_fn(|| self.try_recv().ok())
     }
 
     /// Receives the next message, waiting for it.
@@ -217,24 +341,66 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             match self.try_recv() {
                 Ok(sample) => return Ok(sample),
                 Err(TryRecvError::Os(error)) => return Err(RecvError::Os(error)),
+                Err(TryRecvError::TooManyHeld { max }) => return Err(RecvError::TooManyHeld { max }),
                 Err(TryRecvError::Empty) => {}
             }
             if until.passed() {
                 return Err(RecvError::TimedOut);
             }
-            self.sleep(until).map_err(RecvError::Os)?;
+            self.wait(until).map_err(RecvError::Os)?;
         }
+    }
+
+    #[inline]
+    fn has_something(&self) -> bool {
+        self.home.bell.news() != self.news || self.sources.iter().any(|source| source.ring.has(source.next))
+    }
+
+    #[inline]
+    fn wait(&mut self, until: Until) -> Result<()> {
+        match self.terms.waiting {
+            Waiting::Sleep => self.sleep(until),
+            Waiting::Spin => self.spin(until, SLICE),
+            Waiting::Adaptive(time) => {
+                self.spin(until, time.min(SLICE))?;
+                if self.has_something() { Ok(()) } else { self.sleep(until) }
+            }
+        }
+    }
+
+    /// Looks again and again, at most for `time`.
+    fn spin(&mut self, until: Until, time: Duration) -> Result<()> {
+        let began = Instant::now();
+        loop {
+            for _ in 0..64 {
+                if self.has_something() {
+                    return Ok(());
+                }
+                std::hint::spin_loop();
+            }
+            if until.passed() || began.elapsed() >= time {
+                break;
+            }
+        }
+        if self.looked.elapsed() >= SLICE { self.look(false) } else { Ok(()) }
     }
 
     #[cold]
     fn sleep(&mut self, until: Until) -> Result<()> {
         let ticket = self.home.bell.prepare();
-        let something = self.home.bell.news() != self.news
-            || self.sources.iter().any(|source| source.ring.has(source.next));
-        if something {
+        let mut blind = false;
+        for source in &self.sources {
+            if let Some(bell) = &source.bell {
+                bell.want();
+                blind |= source.ring.header().is_asymmetric();
+            }
+        }
+        // Those who do not fence between a message and their look whether somebody sleeps are fenced here.
+        let blind = blind && !asymmetric::heavy();
+        if self.has_something() {
             return Ok(());
         }
-        let slice = Instant::now() + SLICE;
+        let slice = Instant::now() + if blind { BLIND } else { SLICE };
         let deadline = if let Until::At(at) = until { at.min(slice) } else { slice };
         self.home.bell.wait(ticket, Some(deadline));
         if self.looked.elapsed() >= SLICE { self.look(false) } else { Ok(()) }
@@ -246,7 +412,9 @@ impl<T: Payload + ?Sized> Drop for Subscriber<T> {
         if self.home.bell.is_forked() {
             return;
         }
-        // It wants nothing any more: what dead publishers left may go, if it was the last to want it.
+        // It wants nothing any more: what dead publishers left may go, if it was the last to want it. What it holds in
+        // place stays, until that is dropped.
+        self.cursors.leave();
         for source in &self.sources {
             self.cursors.advance(source.entry, source.ring.tail().max(source.next));
             if let Some(bell) = &source.bell {

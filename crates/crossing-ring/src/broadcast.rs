@@ -13,15 +13,23 @@
 //! The protocols stand at the top of `ring.rs`, `cursors.rs` and `bell.rs`.
 
 mod bell;
+mod body;
 mod cursors;
 mod layout;
+mod reader;
 mod ring;
 mod view;
+mod writer;
 
 pub use self::bell::{BELL_LEN, Bell};
+pub use self::body::{Body, Copies, Loan};
 pub use self::cursors::{Cursors, MAX_RINGS, PeerCursors, cursors_len};
-pub use self::layout::{CursorsHeader, INLINE, MAX_DEPTH, RingHeader, Shape};
-pub use self::ring::{Outcome, RingReader, RingWriter};
+pub use self::layout::{
+    CursorsHeader, Figures, MAX_ALIGN, MAX_BORROWED, MAX_DEPTH, MAX_INLINE, MAX_LOANS, MAX_SUBSCRIBERS,
+    RingHeader, Shape,
+};
+pub use self::reader::{Hold, Manner, Outcome, RingReader, Taken};
+pub use self::writer::{Refusal, RingWriter};
 
 #[cfg(test)]
 #[path = "broadcast_tests.rs"]

@@ -13,8 +13,16 @@ fn someone() -> crossing_sync::ParticipantId {
     crossing_sync::ParticipantId::from_raw(1025).unwrap()
 }
 
+fn figures(depth: u32, max_len: u32) -> Figures {
+    Figures { depth, max_len, max_subscribers: 2, max_borrowed: 2, max_loans: 2 }
+}
+
+fn header(depth: u32, max_len: u32, shape: Shape) -> RingHeader {
+    RingHeader::new(figures(depth, max_len), shape, 5, someone(), false).unwrap()
+}
+
 fn ring(name: &str, depth: u32, max_len: u32) -> (Segment, RingWriter) {
-    let header = RingHeader::new(depth, max_len, SHAPE, 5, someone()).unwrap();
+    let header = header(depth, max_len, SHAPE);
     let size = usize::try_from(header.total_len()).unwrap();
     let segment = Segment::options().size(size).content(header.as_bytes()).create(name).unwrap();
     let writer = RingWriter::open(&segment).unwrap();
@@ -27,14 +35,17 @@ fn reader(name: &str) -> (Segment, RingReader) {
     (segment, reader)
 }
 
-fn read(reader: &RingReader, position: u64) -> Result<Vec<u8>, Outcome> {
-    let mut bytes = Vec::new();
-    match reader.read(position, |len| {
-        bytes.resize(len, 0);
-        Some(&mut bytes[..])
-    }) {
-        Outcome::Read(_) => Ok(bytes),
-        other => Err(other),
+fn read(reader: &mut RingReader, position: u64) -> Result<Vec<u8>, Outcome> {
+    let manner = Manner { hold: None, copies: &std::sync::Arc::default(), len: None };
+    reader.take(position, &manner).map(|taken| taken.body.to_vec())
+}
+
+/// Publishes, and takes back what nobody holds where there are no subscribers.
+fn publish(writer: &mut RingWriter, message: &[u8]) -> bool {
+    match writer.publish(message, 0) {
+        Ok(()) => true,
+        Err(Refusal::AllHeld) => writer.reclaim(|_| {}) && writer.publish(message, 0).is_ok(),
+        Err(_) => false,
     }
 }
 
@@ -42,22 +53,22 @@ fn read(reader: &RingReader, position: u64) -> Result<Vec<u8>, Outcome> {
 fn keeps_the_last_messages_of_every_length() {
     let name = unique_name("ring");
     let (_segment, mut writer) = ring(&name, 4, 200);
-    let (_other, reader) = reader(&name);
-    assert_eq!(read(&reader, 0), Err(Outcome::NotYet));
+    let (_other, mut reader) = reader(&name);
+    assert_eq!(read(&mut reader, 0), Err(Outcome::NotYet));
     let message = |number: u64| vec![number as u8; (number * 7 % 201) as usize];
     for number in 0..1000 {
         assert!(!reader.has(number));
-        assert!(writer.publish(&message(number)));
+        assert!(publish(&mut writer, &message(number)));
         assert!(reader.has(number) && !reader.has(number + 1));
         for back in 0..4_u64.min(number + 1) {
-            assert_eq!(read(&reader, number - back), Ok(message(number - back)));
+            assert_eq!(read(&mut reader, number - back), Ok(message(number - back)));
         }
         if number >= 4 {
-            assert_eq!((read(&reader, number - 4), reader.oldest()), (Err(Outcome::Gone), number - 3));
+            assert_eq!((read(&mut reader, number - 4), reader.oldest()), (Err(Outcome::Gone), number - 3));
         }
-        assert_eq!((read(&reader, number + 1), reader.tail()), (Err(Outcome::NotYet), number + 1));
+        assert_eq!((read(&mut reader, number + 1), reader.tail()), (Err(Outcome::NotYet), number + 1));
     }
-    assert!(!writer.publish(&[0; 201]));
+    assert!(!publish(&mut writer, &[0; 201]));
     assert_eq!(writer.position(), 1000);
 }
 
@@ -69,11 +80,12 @@ fn a_copy_is_one_message_whole_or_none() {
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                let (_other, reader) = reader(&name);
+                let (_other, mut reader) = reader(&name);
                 let (mut whole, mut gone) = (0_u64, 0_u64);
                 while !stop.load(Ordering::Relaxed) {
                     // The one that is overwritten next: the worst place to read.
-                    match read(&reader, reader.oldest()) {
+                    let oldest = reader.oldest();
+                    match read(&mut reader, oldest) {
                         Ok(bytes) => {
                             assert!(bytes.windows(2).all(|pair| pair[0] == pair[1]), "torn");
                             whole += 1;
@@ -89,7 +101,7 @@ fn a_copy_is_one_message_whole_or_none() {
         while std::time::Instant::now() < until {
             // Inline and in chunks by turns.
             let len = if number.is_multiple_of(3) { 40 } else { 4096 };
-            writer.publish(&vec![number as u8; len]);
+            publish(&mut writer, &vec![number as u8; len]);
             number += 1;
         }
         stop.store(true, Ordering::Relaxed);
@@ -99,21 +111,26 @@ fn a_copy_is_one_message_whole_or_none() {
 #[test]
 fn lying_lengths_and_headers_are_refused() {
     let name = unique_name("ring");
-    let (segment, mut writer) = ring(&name, 4, 100);
-    let (_other, reader) = reader(&name);
-    writer.publish(b"honest");
-    // The length of descriptor 0.
-    let place = segment.claim(0, 192 + 4 * 64 + 4 * 128, 64).unwrap();
-    // SAFETY: 192 + 8 is within the range that was claimed.
-    let len = unsafe { place.add(200) }.cast::<std::sync::atomic::AtomicU64>();
-    for lie in [101, u64::from(u32::MAX), u64::MAX] {
+    let (segment, mut writer) = ring(&name, 4, 200);
+    let (_other, mut reader) = reader(&name);
+    publish(&mut writer, b"honest");
+    // The length and chunk of slot 0.
+    let total = usize::try_from(header(4, 200, SHAPE).total_len()).unwrap();
+    let place = segment.claim(0, total, 64).unwrap();
+    // SAFETY: 256 + 8 is within the range that was claimed.
+    let info = unsafe { place.add(264) }.cast::<std::sync::atomic::AtomicU64>();
+    // 4 messages, 2 on loan, 2 held by each of 2, and one more: chunks 0 to 10.
+    for lie in [201, u64::from(u32::MAX), u64::MAX, 200 | 12 << 32, 113 | 0x7fff_ffff << 32, 113] {
         // SAFETY: an atomic within mapped memory.
-        unsafe { len.as_ref() }.store(lie, Ordering::Relaxed);
-        assert_eq!(read(&reader, 0), Err(Outcome::Damaged));
+        unsafe { info.as_ref() }.store(lie, Ordering::Relaxed);
+        assert_eq!(read(&mut reader, 0), Err(Outcome::Damaged), "{lie:#x}");
     }
-    for offset in [0, 8, 12, 16, 24, 64] {
+    // SAFETY: an atomic within mapped memory.
+    unsafe { info.as_ref() }.store(200 | 11 << 32, Ordering::Relaxed);
+    assert_eq!(read(&mut reader, 0).map(|bytes| bytes.len()), Ok(200), "a lie that stays inside");
+    for offset in [0, 8, 12, 16, 24, 60, 64, 72, 76, 80] {
         let name = unique_name("ring");
-        let header = RingHeader::new(4, 100, SHAPE, 5, someone()).unwrap();
+        let header = header(4, 100, SHAPE);
         let mut bytes = header.as_bytes().to_vec();
         bytes[offset..offset + 2].fill(0xee);
         if offset == 24 {
@@ -128,9 +145,9 @@ fn lying_lengths_and_headers_are_refused() {
 #[test]
 fn cursors_are_found_by_key() {
     let name = unique_name("ring");
-    let header = CursorsHeader::new(SHAPE, 9, someone());
+    let header = CursorsHeader::new(SHAPE, 9, someone(), 2);
     let own = Segment::options().size(cursors_len()).content(header.as_bytes()).create(&name).unwrap();
-    let mut cursors = Cursors::open(&own).unwrap();
+    let mut cursors = Cursors::open(&own, own.participant().unwrap().clone()).unwrap();
     let peer = Segment::options().read_only(true).open(&name).unwrap();
     let peer = PeerCursors::open(&peer).unwrap();
     let mut hint = 0;
@@ -150,9 +167,9 @@ fn cursors_are_found_by_key() {
 #[ignore = "a child process of a_reader_that_writes_dies_alone"]
 fn role_scribbler() {
     let Some(role) = role("broadcast::tests::role_scribbler") else { return };
-    let (_segment, reader) = reader(&role.argument("name"));
+    let (_segment, mut reader) = reader(&role.argument("name"));
     let segment = Segment::options().read_only(true).open(&role.argument("name")).unwrap();
-    assert_eq!(read(&reader, 0), Ok(b"mine".to_vec()));
+    assert_eq!(read(&mut reader, 0), Ok(b"mine".to_vec()));
     assert!(segment.claim(0, 64, 64).is_err() && segment.write_bytes(192, b"x").is_err());
     let place = segment.claim_read(192, 64, 64).unwrap();
     role.say("reading works");
@@ -165,13 +182,82 @@ fn role_scribbler() {
 fn a_reader_that_writes_dies_alone() {
     let name = unique_name("ring");
     let (_segment, mut writer) = ring(&name, 4, 100);
-    writer.publish(b"mine");
+    publish(&mut writer, b"mine");
     let mut child = Child::role("broadcast::tests::role_scribbler").argument("name", &name).spawn();
     child.expect("reading works");
     let output = child.wait(Duration::from_secs(20));
     assert!(!output.status.success() && !output.text().contains("wrote"), "{}", output.text());
-    let (_other, reader) = reader(&name);
-    assert_eq!(read(&reader, 0), Ok(b"mine".to_vec()));
-    assert!(writer.publish(b"on"));
-    assert_eq!(read(&reader, 1), Ok(b"on".to_vec()));
+    let (_other, mut reader) = reader(&name);
+    assert_eq!(read(&mut reader, 0), Ok(b"mine".to_vec()));
+    assert!(publish(&mut writer, b"on"));
+    assert_eq!(read(&mut reader, 1), Ok(b"on".to_vec()));
+}
+
+#[test]
+fn what_is_held_is_not_lent_again() {
+    let name = unique_name("ring");
+    let (_segment, mut writer) = ring(&name, 2, 4096);
+    let (_other, mut reader) = reader(&name);
+    let own = unique_name("ring");
+    let header = CursorsHeader::new(SHAPE, 9, someone(), 2);
+    let own_segment = Segment::options().size(cursors_len()).content(header.as_bytes()).create(&own).unwrap();
+    let mut cursors = Cursors::open(&own_segment, own_segment.participant().unwrap().clone()).unwrap();
+    let entry = cursors.begin(5, 0).unwrap();
+    let peer = Segment::options().read_only(true).open(&own).unwrap();
+    let peer = PeerCursors::open(&peer).unwrap();
+    let copies = std::sync::Arc::default();
+    macro_rules! take {
+        ($position:expr) => {{
+            let hold = Some(Hold { cursors: &cursors, entry, key: 9 });
+            reader.take($position, &Manner { hold, copies: &copies, len: None })
+        }};
+    }
+    let message = |number: u64| vec![number as u8; 1000];
+    assert!(publish(&mut writer, &message(0)));
+    // Nobody has admitted the subscriber: it copies.
+    assert!(!take!(0).unwrap().body.is_in_place());
+    assert!(writer.admit(9));
+    let mut hint = 0;
+    let mut publish_and_look = |writer: &mut RingWriter, number: u64| {
+        if writer.publish(&message(number), 0).is_err() {
+            assert!(writer.reclaim(|held| peer.holds(5, &mut hint, held)), "a chunk is always left");
+            writer.publish(&message(number), 0).unwrap();
+        }
+    };
+    let first = take!(0).unwrap().body;
+    let mut second = None;
+    for number in 1..500 {
+        publish_and_look(&mut writer, number);
+        let body = take!(number).unwrap().body;
+        assert!(body.is_in_place() && *body == message(number), "{number}");
+        if number == 100 {
+            second = Some(body);
+            assert_eq!(take!(number).unwrap_err(), Outcome::AllHeld);
+            break;
+        }
+    }
+    for number in 101..500 {
+        publish_and_look(&mut writer, number);
+        assert_eq!((&*first, &**second.as_ref().unwrap()), (&*message(0), &*message(100)), "{number}");
+    }
+    drop(first);
+    assert_eq!(*take!(499).unwrap().body, message(499));
+    assert!(take!(3).is_err());
+    // Loans are their own until they are published, however many messages go by.
+    writer.reclaim(|held| peer.holds(5, &mut 0, held));
+    let (mut one, two) = (writer.loan(500).unwrap(), writer.loan(4096).unwrap());
+    assert!(
+        matches!(writer.loan(1), Err(Refusal::TooMany))
+            && matches!(writer.loan(5000), Err(Refusal::TooLarge))
+    );
+    one.fill(7);
+    for number in 500..600 {
+        publish_and_look(&mut writer, number);
+    }
+    assert_eq!(*one, [7; 500]);
+    writer.give_back(two);
+    writer.publish_loan(one, 0);
+    assert_eq!(read(&mut reader, 600), Ok(vec![7; 500]));
+    writer.expel(9);
+    assert_eq!(read(&mut reader, 600), Ok(vec![7; 500]));
 }

@@ -3,6 +3,7 @@
 //! Each module here is a contract (types, units, errors, guarantees); `os/linux` implements it, `os/stub` keeps every
 //! other target compiling until it has a backend of its own. `cfg(target_os)` appears in `os/mod.rs` and nowhere else.
 
+pub mod asymmetric;
 pub mod children;
 pub mod copy;
 pub mod crash;

@@ -52,11 +52,11 @@ fn role_hangs() {
     let Some(role) = role("role_hangs") else { return };
     let arguments = ["--exact", "sleeps_whatever_happens", "--ignored"];
     let program = std::env::current_exe().unwrap();
-    let mut grandchild = Child::program(program).args(arguments).env("CROSSING_TEST_SLEEPS", "1").spawn();
+    let grandchild = Child::program(program).args(arguments).env("CROSSING_TEST_SLEEPS", "1").spawn();
     role.say(grandchild.pid());
     let _guard = watchdog(Duration::from_millis(100));
-    let _ = grandchild.expect_line(Duration::from_secs(60));
-    let _ = grandchild.wait(Duration::from_secs(60));
+    // Hangs, whatever becomes of the grandchild meanwhile.
+    std::thread::sleep(PATIENCE);
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub fn run(args: &PubArgs) -> Outcome {
         (_, data) => data_or_stdin(data)?,
     };
     let longest = u32::try_from(data.len()).map_err(|_| Failure::usage("a message has at most 4 GiB"))?;
-    let mut publisher = Topic::<[u8]>::options()
+    let publisher = Topic::<[u8]>::options()
         .depth(args.depth)
         .max_len(longest.max(1))
         .overflow(if args.terms.block { Overflow::Block } else { Overflow::DropOldest })

@@ -4,7 +4,10 @@
 //! The bell is a segment of its own because its ringers must write it. `bell` is a
 //! [`RawBell`], whose protocol stands there; the owner alone sleeps. `news` counts
 //! joins and leaves: who joins or leaves adds one to each other member's (`ORD: bell-news (seqcst) <-> bell-news-look`)
-//! and rings; the owner looks for members when it differs from what it last saw. Whether the owner lives is asked of the
+//! and rings; the owner looks for members when it differs from what it last saw. `wanted`, in the bell of a publisher, is set
+//! by subscribers that are about to sleep, before their last look at its ring; the publisher looks at it after each
+//! message (`ORD: bell-wanted (seqcst) <-> bell-wanted-look`), takes it, and rings the bells of all its subscribers. So it
+//! looks at one word, however many they are. Whether the owner lives is asked of the
 //! kernel, by its lock in the bell's segment; who the owner is stands in its header, which only the owner can write.
 
 #![allow(unsafe_code)] // says which structs are atomics
@@ -26,7 +29,8 @@ pub const BELL_LEN: usize = 64;
 struct BellWords {
     bell: RawBell,
     news: AtomicU32,
-    zero: [AtomicU32; 13],
+    wanted: AtomicU32,
+    zero: [AtomicU32; 12],
 }
 
 const _: () = assert!(size_of::<BellWords>() == BELL_LEN);
@@ -61,6 +65,12 @@ impl Bell {
         self.me.id()
     }
 
+    /// This process's place among the bell's participants: it counts as living while any of these is there.
+    #[must_use]
+    pub fn alive(&self) -> Arc<Participant> {
+        Arc::clone(&self.me)
+    }
+
     /// Whether this process is a forked child of the one that opened it.
     #[inline]
     #[must_use]
@@ -93,6 +103,25 @@ impl Bell {
     pub fn news(&self) -> u32 {
         // ORD: bell-news-look (seqcst) <-> bell-news
         self.words().news.load(Ordering::SeqCst)
+    }
+
+    /// A subscriber says to the publisher whose bell this is that it will sleep, before its last look at the ring.
+    pub fn want(&self) {
+        // ORD: bell-wanted (seqcst) <-> bell-wanted-look
+        self.words().wanted.swap(1, Ordering::SeqCst);
+    }
+
+    /// Whether somebody wants to be woken: the publisher's look after each message.
+    #[inline]
+    #[must_use]
+    pub fn is_wanted(&self) -> bool {
+        // ORD: bell-wanted-look (seqcst) <-> bell-wanted
+        self.words().wanted.load(Ordering::SeqCst) != 0
+    }
+
+    /// The publisher takes the wish, before it rings.
+    pub fn answer(&self) {
+        self.words().wanted.swap(0, Ordering::SeqCst);
     }
 
     /// The owner says that it will sleep, before its last look whether there is something.

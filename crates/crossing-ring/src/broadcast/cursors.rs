@@ -1,19 +1,26 @@
-//! How far a subscriber has read, for publishers that wait for it.
+//! How far a subscriber has read, and what it holds in place, for publishers.
 //!
 //! # Protocol
 //! The subscriber alone writes; publishers map it read-only. An entry belongs to the publisher whose number is its
 //! `key`; 0: to nobody. The subscriber writes the cursor before the key when it begins with a publisher (`ORD:
-//! cursor-key (release) <-> cursor-key-look`), and the cursor after it has copied each message out (`ORD: cursor-move
+//! cursor-key (release) <-> cursor-key-look`), and the cursor after it has taken each message (`ORD: cursor-move
 //! (seqcst) <-> cursor-look`): then the publisher may overwrite everything before it. A subscriber without an entry for
-//! a publisher has not found it yet, and has read nothing.
+//! a publisher has not found it yet, and has read nothing. `left` is set by a subscriber that is gone, of which some
+//! messages are still held: it takes no more.
+//!
+//! A hazard word is 0, or an entry's index plus 1 (high half) and a chunk's number plus 1 (low half): that chunk of that
+//! entry's publisher is being read. How hazards keep a chunk from being lent stands in `ring.rs`. A word that an entry's
+//! last publisher left behind can keep a chunk of its next one from being lent, until it is dropped; never the other way.
 
 #![allow(unsafe_code)] // says which structs are atomics
 
-use super::layout::CursorsHeader;
-use super::view::{View, atomics};
+use super::layout::{CursorsHeader, MAX_BORROWED};
+use super::view::{View, atomics, words};
 use crossing_shm::{Offset, Region};
+use crossing_sync::Participant;
 use crossing_sync::atomic::{AtomicU64, Ordering};
-use crossing_sys::Result;
+use crossing_sys::{Result, crash};
+use std::sync::Arc;
 
 /// How many rings one subscriber reads at a time.
 pub const MAX_RINGS: usize = 256;
@@ -31,60 +38,150 @@ const _: () = assert!(size_of::<Entry>() == 64);
 // SAFETY: atomics alone.
 unsafe impl super::view::Atomics for Entry {}
 
+const LEFT: usize = size_of::<CursorsHeader>();
+const HAZARDS: usize = LEFT + 64;
+const ENTRIES: usize = HAZARDS + MAX_BORROWED as usize * 8;
+
 /// Bytes that the segment of a subscriber needs.
 #[must_use]
 pub const fn cursors_len() -> usize {
-    size_of::<CursorsHeader>() + MAX_RINGS * size_of::<Entry>()
+    ENTRIES + MAX_RINGS * size_of::<Entry>()
 }
 
 fn entry(view: &View, index: usize) -> &Entry {
-    atomics(view, size_of::<CursorsHeader>() + index % MAX_RINGS * size_of::<Entry>())
+    atomics(view, ENTRIES + index % MAX_RINGS * size_of::<Entry>())
+}
+
+fn hazards(view: &View, count: u32) -> &[AtomicU64] {
+    words(view, HAZARDS, count.min(MAX_BORROWED) as usize)
+}
+
+/// A subscriber's segment, as long as the subscriber or one of the messages that it holds lives.
+#[derive(Debug)]
+pub struct Board {
+    view: View,
+    borrowed: u32,
+    /// Which hazards are in use: this process's own book.
+    used: AtomicU64,
+    /// Its place among the bell's participants: by its lock publishers know that hazards count.
+    _alive: Arc<Participant>,
+}
+
+/// A hazard word that is set. Dropping it clears the word.
+#[derive(Debug)]
+pub struct Hazard {
+    board: Arc<Board>,
+    index: u32,
+}
+
+impl Board {
+    /// Sets a hazard; `None` if as many are set as may be.
+    pub(super) fn set(self: &Arc<Self>, entry: usize, chunk: u32) -> Option<Hazard> {
+        let all = u64::MAX >> (64 - self.borrowed);
+        // Relaxed: this process's own book; the words themselves are ordered below.
+        let mut used = self.used.load(Ordering::Relaxed);
+        let index = loop {
+            let free = !used & all;
+            if free == 0 {
+                return None;
+            }
+            let index = free.trailing_zeros();
+            // ORD: hazard-book (acquire) <-> hazard-unbook
+            match self.used.compare_exchange_weak(
+                used,
+                used | 1 << index,
+                Ordering::Acquire,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => break index,
+                Err(now) => used = now,
+            }
+        };
+        // ORD: hazard-set (seqcst) <-> hazard-scan
+        hazards(&self.view, self.borrowed)[index as usize]
+            .swap((entry as u64 + 1) << 32 | (u64::from(chunk) + 1), Ordering::SeqCst);
+        crash::point("topic.hold.set");
+        Some(Hazard { board: Arc::clone(self), index })
+    }
+}
+
+impl Drop for Hazard {
+    fn drop(&mut self) {
+        // Release: everything was read before. The publisher that sees it reads nothing.
+        // ORD: hazard-clear (release) <-> hazard-scan
+        hazards(&self.board.view, self.board.borrowed)[self.index as usize].store(0, Ordering::Release);
+        // ORD: hazard-unbook (release) <-> hazard-book
+        self.board.used.fetch_and(!(1 << self.index), Ordering::Release);
+    }
 }
 
 /// A subscriber's own cursors.
 #[derive(Debug)]
 pub struct Cursors {
-    view: View,
+    board: Arc<Board>,
     taken: Box<[bool]>,
 }
 
 impl Cursors {
-    /// The cursors in `region`, which this process has just created.
+    /// The cursors in `region`, which this process has just created. `alive` is its place among the participants of its
+    /// bell.
     ///
     /// # Errors
     /// `Corrupt` if there are none; `PermissionDenied` if opened for reading alone.
-    pub fn open(region: &Region) -> Result<Self> {
-        region.read(Offset::<CursorsHeader>::new(0))?.check()?;
+    pub fn open(region: &Region, alive: Arc<Participant>) -> Result<Self> {
+        let header = region.read(Offset::<CursorsHeader>::new(0))?;
+        header.check()?;
         let taken = vec![false; MAX_RINGS].into_boxed_slice();
-        Ok(Self { view: View::own(region, cursors_len())?, taken })
+        let view = View::own(region, cursors_len())?;
+        let board = Board { view, borrowed: header.borrowed(), used: AtomicU64::new(0), _alive: alive };
+        Ok(Self { board: Arc::new(board), taken })
+    }
+
+    /// Where messages that are held are marked.
+    #[inline]
+    #[must_use]
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
     }
 
     /// Begins with publisher `key` at `position`; `None` if there are too many publishers.
     pub fn begin(&mut self, key: u64, position: u64) -> Option<usize> {
         let index = self.taken.iter().position(|taken| !taken)?;
         self.taken[index] = true;
-        let entry = entry(&self.view, index);
+        let entry = entry(&self.board.view, index);
         entry.cursor.store(position, Ordering::Relaxed); // Relaxed: published by the key.
         // ORD: cursor-key (release) <-> cursor-key-look
         entry.key.store(key, Ordering::Release);
         Some(index)
     }
 
-    /// Everything before `position` was read.
+    /// Everything before `position` was read. Release is enough where no publisher waits for it.
     #[inline]
     pub fn advance(&self, index: usize, position: u64) {
-        // SeqCst: the subscriber looks whether the publisher sleeps after this.
         // ORD: cursor-move (seqcst) <-> cursor-look
-        entry(&self.view, index).cursor.store(position, Ordering::SeqCst);
+        entry(&self.board.view, index).cursor.store(position, Ordering::SeqCst);
+    }
+
+    /// As [`advance`](Self::advance), where no publisher ever sleeps until it sees it.
+    #[inline]
+    pub fn note(&self, index: usize, position: u64) {
+        // ORD: cursor-move (seqcst) <-> cursor-look
+        entry(&self.board.view, index).cursor.store(position, Ordering::Release);
     }
 
     /// The publisher is gone: others may have the entry.
     pub fn end(&mut self, index: usize) {
         // Relaxed: whoever looks for the key is gone.
-        entry(&self.view, index).key.store(0, Ordering::Relaxed);
+        entry(&self.board.view, index).key.store(0, Ordering::Relaxed);
         if let Some(taken) = self.taken.get_mut(index) {
             *taken = false;
         }
+    }
+
+    /// The subscriber takes no more.
+    pub fn leave(&self) {
+        // ORD: subscriber-left (seqcst) <-> subscriber-left-look
+        atomics::<AtomicU64>(&self.board.view, LEFT).store(1, Ordering::SeqCst);
     }
 }
 
@@ -112,23 +209,42 @@ impl PeerCursors {
         &self.header
     }
 
-    /// How far it has read the ring of publisher `key`; `None` if it has not begun. `hint` is where the entry was last
-    /// time, and will be.
+    /// Whether it takes no more, by its own will.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        // ORD: subscriber-left-look (seqcst) <-> subscriber-left
+        atomics::<AtomicU64>(&self.view, LEFT).load(Ordering::SeqCst) != 0
+    }
+
+    /// The index of the entry of publisher `key`. `hint` is where it was last time, and will be.
+    #[inline]
+    fn find(&self, key: u64, hint: &mut usize) -> Option<usize> {
+        // ORD: cursor-key-look (acquire) <-> cursor-key
+        let is = |index| entry(&self.view, index).key.load(Ordering::Acquire) == key;
+        if !is(*hint) {
+            *hint = (0..MAX_RINGS).find(|index| is(*index))?;
+        }
+        Some(*hint % MAX_RINGS)
+    }
+
+    /// How far it has read the ring of publisher `key`; `None` if it has not begun. `hint` is for the next call.
     #[inline]
     pub fn position(&self, key: u64, hint: &mut usize) -> Option<u64> {
-        let of = |index| {
-            let entry = entry(&self.view, index);
-            // ORD: cursor-key-look (acquire) <-> cursor-key
-            (entry.key.load(Ordering::Acquire) == key)
-                // ORD: cursor-look (seqcst) <-> cursor-move
-                .then(|| entry.cursor.load(Ordering::SeqCst))
-        };
-        of(*hint).or_else(|| {
-            (0..MAX_RINGS).find_map(|index| {
-                let position = of(index)?;
-                *hint = index;
-                Some(position)
-            })
-        })
+        let index = self.find(key, hint)?;
+        // ORD: cursor-look (seqcst) <-> cursor-move
+        Some(entry(&self.view, index).cursor.load(Ordering::SeqCst))
+    }
+
+    /// Tells `each` the number of each chunk of publisher `key` that it holds: anything may be told, by one that breaks
+    /// the rules. The publisher fences before.
+    pub fn holds(&self, key: u64, hint: &mut usize, mut each: impl FnMut(u32)) {
+        let Some(index) = self.find(key, hint) else { return };
+        for hazard in hazards(&self.view, self.header.borrowed()) {
+            // ORD: hazard-scan (seqcst) <-> hazard-set
+            let word = hazard.load(Ordering::SeqCst);
+            if word >> 32 == index as u64 + 1 {
+                each((word as u32).wrapping_sub(1));
+            }
+        }
     }
 }

@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // references within the claimed range
 
 use crossing_shm::Region;
+use crossing_sync::atomic::AtomicU64;
 use crossing_sys::Result;
 use std::ptr::NonNull;
 
@@ -12,7 +13,7 @@ use std::ptr::NonNull;
 pub(super) unsafe trait Atomics {}
 
 // SAFETY: an atomic integer.
-unsafe impl Atomics for crossing_sync::atomic::AtomicU64 {}
+unsafe impl Atomics for AtomicU64 {}
 
 /// The thing at `offset`. In a range for reading alone only loads are allowed: a store ends this process.
 #[inline]
@@ -27,6 +28,16 @@ pub(super) fn atomics<T: Atomics>(view: &View, offset: usize) -> &T {
     let place = unsafe { view.base.add(offset) }.cast::<T>();
     // SAFETY: mapped while `view` lives, aligned (the base to 64), and atomics tolerate other writers.
     unsafe { place.as_ref() }
+}
+
+/// `count` words from `offset` on. As [`atomics`] for reading alone.
+#[inline]
+pub(super) fn words(view: &View, offset: usize, count: usize) -> &[AtomicU64] {
+    assert!(offset <= view.len && count <= (view.len - offset) / 8 && offset.is_multiple_of(8));
+    // SAFETY: inside of the claimed range, as just checked.
+    let place = unsafe { view.base.add(offset) }.cast::<AtomicU64>();
+    // SAFETY: mapped while `view` lives, aligned, and atomics tolerate other writers.
+    unsafe { std::slice::from_raw_parts(place.as_ptr(), count) }
 }
 
 /// A range from the start of a region, kept mapped.
@@ -71,5 +82,13 @@ impl View {
         let to = unsafe { self.base.add(offset) };
         // SAFETY: mapped writable, and the copy tolerates others.
         unsafe { crossing_sys::copy::to_shared(from, to.as_ptr()) };
+    }
+
+    /// Where `len` bytes at `offset` lie.
+    #[inline]
+    pub(super) fn place(&self, offset: usize, len: usize) -> NonNull<u8> {
+        assert!(offset <= self.len && len <= self.len - offset);
+        // SAFETY: inside of the claimed range, as just checked.
+        unsafe { self.base.add(offset) }
     }
 }

@@ -1,6 +1,8 @@
 //! The FreeBSD backend.
 //! Type-checked only: no FreeBSD was at hand to run it on.
 
+#[path = "../stub/asymmetric.rs"]
+pub(crate) mod asymmetric;
 pub(crate) mod children;
 pub(crate) mod directory;
 #[path = "../stub/kernel_object.rs"]

@@ -1,5 +1,6 @@
 //! The linux backend.
 
+pub(crate) mod asymmetric;
 pub(crate) mod children;
 pub(crate) mod directory;
 #[path = "../stub/kernel_object.rs"]

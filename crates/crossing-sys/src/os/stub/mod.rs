@@ -1,5 +1,6 @@
 //! The stub backend.
 
+pub(crate) mod asymmetric;
 pub(crate) mod children;
 pub(crate) mod directory;
 pub(crate) mod file;

@@ -1,5 +1,7 @@
 //! The Windows backend, on the Win32 API.
 
+#[path = "../stub/asymmetric.rs"]
+pub(crate) mod asymmetric;
 pub(crate) mod children;
 pub(crate) mod directory;
 pub(crate) mod file;

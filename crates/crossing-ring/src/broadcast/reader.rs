@@ -1,0 +1,220 @@
+//! A subscriber's side of a publisher's ring. The protocol stands at the top of `ring.rs`.
+
+use super::body::{Body, Copies, Held, Kind, Short};
+use super::cursors::Cursors;
+use super::layout::RingHeader;
+use super::ring::{GAP, INLINE, Ring, done, is_before};
+use crossing_shm::Region;
+use crossing_sync::atomic::{AtomicU64, Ordering};
+use crossing_sys::{Result, crash};
+use std::sync::Arc;
+
+/// Why a position has no message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not published yet.
+    NotYet,
+    /// Overwritten already.
+    Gone,
+    /// Its length or its chunk is none that this ring can have, or none that the reader takes: the publisher broke the
+    /// rules.
+    Damaged,
+    /// The reader holds as many messages in place as it may.
+    AllHeld,
+}
+
+/// How a reader holds what it reads in place.
+#[derive(Debug)]
+pub struct Hold<'a> {
+    /// Where it is marked.
+    pub cursors: &'a Cursors,
+    /// The index of the ring's entry there.
+    pub entry: usize,
+    /// The subscriber's number.
+    pub key: u64,
+}
+
+/// What a reader takes, and how.
+#[derive(Debug)]
+pub struct Manner<'a> {
+    /// To read in place where it can be done.
+    pub hold: Option<Hold<'a>>,
+    /// Memory for what is not read in place.
+    pub copies: &'a Arc<Copies>,
+    /// The only length that is taken.
+    pub len: Option<usize>,
+}
+
+/// A message that was taken.
+#[derive(Debug)]
+pub struct Taken {
+    /// Its bytes.
+    pub body: Body,
+    /// How many messages the publisher dropped before it.
+    pub dropped: u64,
+}
+
+/// A subscriber's side of a publisher's ring, for reading alone.
+#[derive(Debug)]
+pub struct RingReader {
+    ring: Arc<Ring>,
+    admitted: bool,
+}
+
+impl RingReader {
+    /// The ring in `region`.
+    ///
+    /// # Errors
+    /// `Corrupt` if there is none, or its figures do not fit; `Incompatible` for another version.
+    pub fn open(region: &Region) -> Result<Self> {
+        Ok(Self { ring: Arc::new(Ring::open(region, false)?), admitted: false })
+    }
+
+    /// What the publisher says of itself.
+    #[must_use]
+    pub fn header(&self) -> &RingHeader {
+        &self.ring.header
+    }
+
+    /// How many messages the ring keeps.
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.ring.layout.depth
+    }
+
+    /// The position after the last message.
+    #[inline]
+    #[must_use]
+    pub fn tail(&self) -> u64 {
+        // ORD: ring-tail-look (acquire) <-> ring-tail
+        self.ring.tail().load(Ordering::Acquire)
+    }
+
+    /// The position of the oldest message that is left, if nothing is published meanwhile.
+    #[must_use]
+    pub fn oldest(&self) -> u64 {
+        self.tail().saturating_sub(u64::from(self.ring.layout.depth))
+    }
+
+    /// Whether the publisher has left, by its own will.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        // ORD: publisher-left-look (seqcst) <-> publisher-left
+        self.ring.left().load(Ordering::SeqCst) != 0
+    }
+
+    /// Whether message `position` is there, or was.
+    #[inline]
+    #[must_use]
+    pub fn has(&self, position: u64) -> bool {
+        let slot = self.ring.slot(self.ring.index(position));
+        // SeqCst: a subscriber looks at this after it said that it sleeps.
+        // ORD: ring-look (seqcst) <-> ring-done
+        !is_before(slot[0].load(Ordering::SeqCst), done(position))
+    }
+
+    /// Whether this reader may read in place.
+    fn is_admitted(&mut self, key: u64) -> bool {
+        if !self.admitted {
+            // ORD: ring-admit-look (acquire) <-> ring-admit
+            self.admitted = self.ring.admitted().iter().any(|word| word.load(Ordering::Acquire) == key);
+        }
+        self.admitted
+    }
+
+    /// Takes message `position`.
+    ///
+    /// # Errors
+    /// The outcomes.
+    #[inline]
+    pub fn take(&mut self, position: u64, manner: &Manner<'_>) -> Result<Taken, Outcome> {
+        let ring = &self.ring;
+        let index = ring.index(position);
+        let slot = ring.slot(index);
+        // ORD: ring-look (seqcst) <-> ring-done
+        let sequence = slot[0].load(Ordering::SeqCst);
+        if sequence != done(position) {
+            return Err(if is_before(sequence, done(position)) { Outcome::NotYet } else { Outcome::Gone });
+        }
+        // Relaxed: ordered by the sequence before and the fence after.
+        let info = slot[1].load(Ordering::Relaxed);
+        let (len, chunk) = (info as u32 as usize, (info >> 32) as u32);
+        if chunk & !GAP != INLINE {
+            return self.take_long(position, manner, len, chunk);
+        }
+        let mut short = Short::new(len);
+        for (to, word) in short.words.iter_mut().zip(&slot[2..]).take(len.div_ceil(8)) {
+            // Relaxed: as above.
+            *to = word.load(Ordering::Relaxed);
+        }
+        let dropped = self.dropped(index, chunk);
+        if !is_still(slot, sequence) {
+            return Err(Outcome::Gone);
+        }
+        let max = ring.layout.inline.min(ring.layout.max_len as usize);
+        if manner.len.is_some_and(|wanted| wanted != len) || len > max {
+            return Err(Outcome::Damaged);
+        }
+        Ok(Taken { body: Body(Kind::Short(short)), dropped })
+    }
+
+    #[inline]
+    fn dropped(&self, index: usize, chunk: u32) -> u64 {
+        if chunk & GAP == 0 {
+            return 0;
+        }
+        // Relaxed: ordered by the sequence before and the fence after.
+        self.ring.gap(index).map_or(0, |gap| gap.load(Ordering::Relaxed))
+    }
+
+    fn take_long(
+        &mut self,
+        position: u64,
+        manner: &Manner<'_>,
+        len: usize,
+        chunk: u32,
+    ) -> Result<Taken, Outcome> {
+        let hold = manner.hold.as_ref().filter(|hold| self.is_admitted(hold.key));
+        let (ring, index) = (&self.ring, self.ring.index(position));
+        let slot = ring.slot(index);
+        let dropped = self.dropped(index, chunk);
+        // Checked next; a 0 is none.
+        let chunk = (chunk & !GAP).wrapping_sub(1);
+        let fits = len <= ring.layout.max_len as usize
+            && chunk < ring.layout.chunk_count
+            && manner.len.is_none_or(|wanted| wanted == len);
+        if !fits {
+            return Err(if is_still(slot, done(position)) { Outcome::Damaged } else { Outcome::Gone });
+        }
+        let place = ring.chunk(chunk);
+        let body = if let Some(hold) = hold {
+            let hazard = hold.cursors.board().set(hold.entry, chunk).ok_or(Outcome::AllHeld)?;
+            std::sync::atomic::fence(Ordering::SeqCst);
+            // ORD: ring-recheck (seqcst) <-> ring-begun
+            if slot[0].load(Ordering::SeqCst) != done(position) {
+                return Err(Outcome::Gone);
+            }
+            crash::point("topic.hold.held");
+            let held =
+                Held { place: ring.view.place(place, len), len, _hazard: hazard, _ring: Arc::clone(ring) };
+            Body(Kind::Held(held))
+        } else {
+            let mut copied = Copies::take(manner.copies);
+            ring.view.copy_out(place, copied.room(len));
+            if !is_still(slot, done(position)) {
+                return Err(Outcome::Gone);
+            }
+            Body(Kind::Copied(copied))
+        };
+        Ok(Taken { body, dropped })
+    }
+}
+
+/// Whether what was read of `slot` is whole.
+#[inline]
+fn is_still(slot: &[AtomicU64], sequence: u64) -> bool {
+    // ORD: ring-check (acquire) <-> ring-begin
+    std::sync::atomic::fence(Ordering::Acquire);
+    // Relaxed: ordered by the fence.
+    slot[0].load(Ordering::Relaxed) == sequence
+}

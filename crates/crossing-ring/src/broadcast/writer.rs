@@ -1,0 +1,303 @@
+//! The publisher's side of its ring. The protocol stands at the top of `ring.rs`.
+
+use super::body::{Chunk, Lent, Loan, Short};
+use super::layout::RingHeader;
+use super::ring::{GAP, INLINE, Ring, done};
+use crossing_shm::Region;
+use crossing_sync::atomic::{AtomicU64, Ordering};
+use crossing_sys::{Result, asymmetric, crash};
+use std::sync::Arc;
+
+/// No chunk.
+const NONE: u32 = u32::MAX;
+
+/// Why there is no loan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The message would be longer than [`RingWriter::max_len`].
+    TooLarge,
+    /// As many as may be are on loan.
+    TooMany,
+    /// No chunk is free: subscribers hold them. [`RingWriter::reclaim`] and try again.
+    AllHeld,
+}
+
+/// The publisher's side of its ring.
+#[derive(Debug)]
+pub struct RingWriter {
+    ring: Arc<Ring>,
+    asymmetric: bool,
+    /// The truth about the next position; the memory has a copy.
+    next: u64,
+    /// Which chunk each slot names: the truth, as above.
+    named: Box<[u32]>,
+    /// Chunks that may be lent.
+    free: Vec<u32>,
+    /// Chunks that no slot names any more, but that subscribers may hold.
+    retired: Vec<u32>,
+    loans: u32,
+    /// One bit for each chunk, for [`reclaim`](Self::reclaim).
+    held: Box<[u64]>,
+}
+
+impl RingWriter {
+    /// The ring in `region`, which this process has just created: all but its header is zero.
+    ///
+    /// # Errors
+    /// `Corrupt` if there is none; `PermissionDenied` if opened for reading alone.
+    pub fn open(region: &Region) -> Result<Self> {
+        let ring = Ring::open(region, true)?;
+        let count = ring.layout.chunk_count;
+        let slots = if count == 0 { 0 } else { ring.layout.depth as usize };
+        // Said in the header, so it must be true: whoever sleeps trusts it.
+        let asymmetric = ring.header.is_asymmetric() && asymmetric::register();
+        Ok(Self {
+            asymmetric,
+            next: 0,
+            named: vec![NONE; slots].into_boxed_slice(),
+            free: (0..count).rev().collect(),
+            retired: Vec::with_capacity(count as usize),
+            loans: 0,
+            held: vec![0; (count as usize).div_ceil(64)].into_boxed_slice(),
+            ring: Arc::new(ring),
+        })
+    }
+
+    /// What it says of itself.
+    #[must_use]
+    pub fn header(&self) -> &RingHeader {
+        &self.ring.header
+    }
+
+    /// The position of the next message: how many were published.
+    #[inline]
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.next
+    }
+
+    /// How many messages the ring keeps.
+    #[inline]
+    #[must_use]
+    pub fn depth(&self) -> u32 {
+        self.ring.layout.depth
+    }
+
+    /// The longest message.
+    #[inline]
+    #[must_use]
+    pub fn max_len(&self) -> usize {
+        self.ring.layout.max_len as usize
+    }
+
+    /// Lets the subscriber `key` read in place from now on; `false` if there is no place left for it. Its holds must be
+    /// told to [`reclaim`](Self::reclaim) from now on, until it is dead.
+    pub fn admit(&self, key: u64) -> bool {
+        let admitted = self.ring.admitted();
+        // Relaxed: this is the only writer.
+        let free = admitted.iter().find(|word| word.load(Ordering::Relaxed) == 0);
+        if let Some(word) = free {
+            // ORD: ring-admit (release) <-> ring-admit-look
+            word.store(key, Ordering::Release);
+        }
+        free.is_some()
+    }
+
+    /// The subscriber `key` is dead, or has ended and holds nothing.
+    pub fn expel(&self, key: u64) {
+        for word in self.ring.admitted() {
+            // Relaxed: this is the only writer, and whom it concerns does not look any more.
+            if word.load(Ordering::Relaxed) == key {
+                word.store(0, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// A message of `len` bytes, to be written and then published.
+    ///
+    /// # Errors
+    /// The refusals.
+    #[inline]
+    pub fn loan(&mut self, len: usize) -> Result<Loan, Refusal> {
+        if len > self.max_len() {
+            return Err(Refusal::TooLarge);
+        }
+        if self.loans >= self.ring.header.max_loans() {
+            return Err(Refusal::TooMany);
+        }
+        let loan = if len <= self.ring.layout.inline {
+            Loan(Lent::Short(Short::new(len)))
+        } else {
+            let index = self.free.pop().ok_or(Refusal::AllHeld)?;
+            let place = self.ring.view.place(self.ring.chunk(index), len);
+            Loan(Lent::Chunk(Chunk { place, len, index, ring: Arc::clone(&self.ring) }))
+        };
+        self.loans += 1;
+        Ok(loan)
+    }
+
+    /// Whether `loan` is one of this ring's.
+    fn is_own(&self, chunk: &Chunk) -> bool {
+        Arc::ptr_eq(&chunk.ring, &self.ring)
+    }
+
+    /// Takes back a loan that is not published. One of another ring is forgotten.
+    pub fn give_back(&mut self, loan: Loan) {
+        self.loans = self.loans.saturating_sub(1);
+        if let Lent::Chunk(chunk) = loan.0
+            && self.is_own(&chunk)
+        {
+            self.free.push(chunk.index);
+        }
+    }
+
+    /// Looks which retired chunks nobody holds: `holds` tells all that are held. Whether there is one to be lent now.
+    #[cold]
+    pub fn reclaim(&mut self, holds: impl FnOnce(&mut dyn FnMut(u32))) -> bool {
+        // Whoever set its hazard too late for this scan sees that its slot was overwritten.
+        // ORD: ring-begun (seqcst) <-> ring-recheck
+        std::sync::atomic::fence(Ordering::SeqCst);
+        crash::point("topic.reclaim.fenced");
+        let held = &mut self.held;
+        held.fill(0);
+        holds(&mut |chunk| {
+            if let Some(word) = held.get_mut(chunk as usize / 64) {
+                *word |= 1 << (chunk % 64);
+            }
+        });
+        let free = &mut self.free;
+        self.retired.retain(|chunk| {
+            let is_held = held[*chunk as usize / 64] & 1 << (chunk % 64) != 0;
+            if !is_held {
+                free.push(*chunk);
+            }
+            is_held
+        });
+        !self.free.is_empty()
+    }
+
+    /// Publishes a loan, before which `dropped` messages were dropped.
+    #[inline]
+    pub fn publish_loan(&mut self, loan: Loan, dropped: u64) {
+        self.loans = self.loans.saturating_sub(1);
+        match loan.0 {
+            Lent::Short(short) => self.publish_short(&short, dropped),
+            Lent::Chunk(chunk) if self.is_own(&chunk) => self.publish_chunk(chunk.index, chunk.len, dropped),
+            Lent::Chunk(_) => {}
+        }
+    }
+
+    /// Publishes a copy of `message`, before which `dropped` messages were dropped.
+    ///
+    /// # Errors
+    /// The refusals: nothing is published then.
+    #[inline]
+    pub fn publish(&mut self, message: &[u8], dropped: u64) -> Result<(), Refusal> {
+        if message.len() <= self.ring.layout.inline {
+            if message.len() > self.max_len() {
+                return Err(Refusal::TooLarge);
+            }
+            self.publish_short(message, dropped);
+            return Ok(());
+        }
+        if message.len() > self.max_len() {
+            return Err(Refusal::TooLarge);
+        }
+        let index = self.free.pop().ok_or(Refusal::AllHeld)?;
+        self.ring.view.copy_in(self.ring.chunk(index), message);
+        self.publish_chunk(index, message.len(), dropped);
+        Ok(())
+    }
+
+    /// The first step: what was in the slot is gone.
+    #[inline]
+    fn begin(&self, slot: &[AtomicU64]) {
+        // Relaxed: ordered by the fence.
+        slot[0].store(done(self.next).wrapping_sub(1), Ordering::Relaxed);
+        // ORD: ring-begin (release) <-> ring-check
+        std::sync::atomic::fence(Ordering::Release);
+        crash::point("topic.publish.begun");
+    }
+
+    /// Length and chunk.
+    #[inline]
+    fn describe(&self, index: usize, slot: &[AtomicU64], len: usize, chunk: u32, dropped: u64) {
+        let mut chunk = chunk;
+        if dropped != 0
+            && let Some(gap) = self.ring.gap(index)
+        {
+            // Relaxed, here and below: published by the sequence.
+            gap.store(dropped, Ordering::Relaxed);
+            chunk |= GAP;
+        }
+        slot[1].store(len as u64 | u64::from(chunk) << 32, Ordering::Relaxed);
+    }
+
+    /// The last step, and then one may look for sleepers.
+    #[inline]
+    fn end(&mut self) {
+        let slot = self.ring.slot(self.ring.index(self.next));
+        crash::point("topic.publish.written");
+        if self.asymmetric {
+            // Release: whoever is about to sleep fences for both, by `asymmetric::heavy`.
+            // ORD: ring-done (seqcst) <-> ring-look
+            slot[0].store(done(self.next), Ordering::Release);
+            asymmetric::light();
+        } else {
+            // ORD: ring-done (seqcst) <-> ring-look
+            slot[0].store(done(self.next), Ordering::SeqCst);
+        }
+        crash::point("topic.publish.done");
+        self.next = self.next.wrapping_add(1);
+        // ORD: ring-tail (release) <-> ring-tail-look
+        self.ring.tail().store(self.next, Ordering::Release);
+    }
+
+    #[inline]
+    fn publish_short(&mut self, message: &[u8], dropped: u64) {
+        let index = self.ring.index(self.next);
+        let slot = self.ring.slot(index);
+        self.begin(slot);
+        self.describe(index, slot, message.len(), INLINE, dropped);
+        let (whole, rest) = message.as_chunks::<8>();
+        let bytes = &slot[2..];
+        for (word, bytes) in bytes.iter().zip(whole) {
+            // Relaxed: published by the sequence.
+            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+        }
+        if !rest.is_empty() {
+            let mut last = [0; 8];
+            last[..rest.len()].copy_from_slice(rest);
+            bytes[whole.len()].store(u64::from_ne_bytes(last), Ordering::Relaxed);
+        }
+        self.retire(index, NONE);
+        self.end();
+    }
+
+    #[inline]
+    fn publish_chunk(&mut self, chunk: u32, len: usize, dropped: u64) {
+        let index = self.ring.index(self.next);
+        let slot = self.ring.slot(index);
+        self.begin(slot);
+        self.describe(index, slot, len, chunk + 1, dropped);
+        self.retire(index, chunk);
+        self.end();
+    }
+
+    /// The slot names `chunk` from now on.
+    #[inline]
+    fn retire(&mut self, index: usize, chunk: u32) {
+        if let Some(named) = self.named.get_mut(index) {
+            let old = std::mem::replace(named, chunk);
+            if old != NONE {
+                self.retired.push(old);
+            }
+        }
+    }
+
+    /// The publisher publishes no more.
+    pub fn leave(&self) {
+        // ORD: publisher-left (seqcst) <-> publisher-left-look
+        self.ring.left().store(1, Ordering::SeqCst);
+    }
+}
