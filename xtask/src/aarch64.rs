@@ -12,14 +12,16 @@ const LIBRARY: &str = "/usr/aarch64-linux-gnu";
 /// Debian's packages with all of these.
 const DEBIAN: &str = "qemu-user-static gcc-aarch64-linux-gnu libc6-dev-arm64-cross";
 /// What runs under qemu.
-const PACKAGES: [&str; 7] = [
+const PACKAGES: [&str; 9] = [
     "crossing-wire",
     "crossing-sys",
     "crossing-testkit",
     "crossing-sync",
     "crossing-shm",
     "crossing-net",
+    "crossing-ring",
     "crossing-queue",
+    "crossing-bus",
 ];
 
 /// Builds and runs the tests of [`PACKAGES`] for aarch64, adding them to `counts`.

@@ -11,8 +11,8 @@ const COMPILER: &str = "i686-linux-gnu-gcc";
 /// Debian's packages with the compiler and a C library to link in: gcc-multilib would displace other cross-compilers.
 const DEBIAN: &str = "gcc-i686-linux-gnu libc6-dev-i386-cross";
 /// What lays out shared memory.
-const PACKAGES: [&str; 5] =
-    ["crossing-sys", "crossing-sync", "crossing-shm", "crossing-ring", "crossing-queue"];
+const PACKAGES: [&str; 6] =
+    ["crossing-sys", "crossing-sync", "crossing-shm", "crossing-ring", "crossing-queue", "crossing-bus"];
 /// The test that needs both builds.
 const SHARED: &str = "processes_of_32_and_64_bits_share_a_segment";
 

@@ -41,13 +41,14 @@ const TARGETS: [Target; 7] = [
 
 /// What is checked, with the tests of each. The other packages are for Linux (benchmarks, crash and interop suites) or
 /// run on the machine that builds (xtask).
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 11] = [
     "crossing-sys",
     "crossing-sync",
     "crossing-wire",
     "crossing-shm",
     "crossing-ring",
     "crossing-queue",
+    "crossing-bus",
     "crossing-net",
     "crossing",
     "crossing-cli",

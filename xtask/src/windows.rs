@@ -11,14 +11,16 @@ const COMPILER: &str = "x86_64-w64-mingw32-gcc";
 /// Debian's packages with Wine and the compiler.
 const DEBIAN: &str = "wine wine64 gcc-mingw-w64-x86-64";
 /// What runs under Wine.
-const PACKAGES: [&str; 10] = [
+const PACKAGES: [&str; 12] = [
     "crossing-wire",
     "crossing-sys",
     "crossing-testkit",
     "crossing-sync",
     "crossing-shm",
     "crossing-net",
+    "crossing-ring",
     "crossing-queue",
+    "crossing-bus",
     "crossing",
     "crossing-interop-windows-tests",
     "crossing-cli",

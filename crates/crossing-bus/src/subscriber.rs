@@ -212,8 +212,12 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     #[inline]
     fn take(&mut self) -> Result<Sample<T>, TryRecvError> {
         let count = self.sources.len();
+        if self.turn >= count {
+            // There were more.
+            self.turn = 0;
+        }
         for step in 0..count {
-            // Below twice the count: cheaper than a division.
+            // Cheaper than a division.
             let at = self.turn + step;
             let index = if at >= count { at - count } else { at };
             match self.take_from(index) {
