@@ -8,6 +8,7 @@ pub mod children;
 pub mod copy;
 pub mod crash;
 pub mod directory;
+pub mod doorbell;
 pub mod error;
 pub mod file;
 pub mod fork;

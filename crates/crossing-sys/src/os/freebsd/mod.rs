@@ -5,6 +5,8 @@
 pub(crate) mod asymmetric;
 pub(crate) mod children;
 pub(crate) mod directory;
+#[path = "../unix/doorbell_kqueue.rs"]
+pub(crate) mod doorbell;
 #[path = "../stub/kernel_object.rs"]
 pub(crate) mod kernel_object;
 pub(crate) mod lock;

@@ -3,6 +3,7 @@
 pub(crate) mod asymmetric;
 pub(crate) mod children;
 pub(crate) mod directory;
+pub(crate) mod doorbell;
 #[path = "../stub/kernel_object.rs"]
 pub(crate) mod kernel_object;
 pub(crate) mod lock;

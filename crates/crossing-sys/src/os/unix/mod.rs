@@ -4,6 +4,7 @@ pub(crate) mod children;
 #[allow(dead_code)] // macOS waits for lengths of time
 pub(crate) mod clock;
 pub(crate) mod directory;
+pub(crate) mod fifo;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod local;

@@ -4,6 +4,7 @@
 pub(crate) mod asymmetric;
 pub(crate) mod children;
 pub(crate) mod directory;
+pub(crate) mod doorbell;
 pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod kernel_object;
