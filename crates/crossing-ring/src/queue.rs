@@ -7,6 +7,7 @@
 //! (bytes) and `sweep.rs` (deaths).
 
 mod aside;
+mod bells;
 mod core;
 mod lanes;
 mod memo;
@@ -21,17 +22,22 @@ mod layout;
 #[cfg(not(loom))]
 mod memory;
 #[cfg(not(loom))]
+mod poll;
+#[cfg(not(loom))]
 mod shared;
 
+pub use self::bells::Which;
 pub use self::core::{Core, DEAD_LANE, Limits, Taken, Terms};
 pub use self::memo::Memo;
 pub use self::words::{
-    Cell, DEAD, INLINE, LANES, Lane, Ledger, Line, Line2, MAX_CAPACITY, Shared, Slot, State, Word, Words,
-    map_words,
+    Cell, DEAD, DOORBELLS, INLINE, LANES, Lane, Ledger, Line, Line2, MAX_CAPACITY, Shared, Slot, State, Word,
+    Words, map_words,
 };
 
 #[cfg(not(loom))]
 pub use self::layout::{QueueHeader, Wishes};
+#[cfg(not(loom))]
+pub use self::poll::QueueDoorbell;
 #[cfg(not(loom))]
 pub use self::shared::{Glimpse, Held, Message, PutError, SlotQueue, SlotStats};
 
@@ -42,3 +48,7 @@ mod tests;
 #[cfg(all(test, not(loom)))]
 #[path = "queue_model_tests.rs"]
 mod model_tests;
+
+#[cfg(all(test, not(loom)))]
+#[path = "queue_poll_tests.rs"]
+mod poll_tests;

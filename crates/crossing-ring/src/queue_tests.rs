@@ -5,16 +5,16 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
 use zerocopy::IntoBytes;
 
-const WISHES: Wishes =
+pub(super) const WISHES: Wishes =
     Wishes { capacity: 8, max_len: 100_000, max_bytes: None, priorities: 32, max_deliveries: 3 };
 
 /// A segment with a new queue, which is removed at the end.
-struct Fresh {
+pub(super) struct Fresh {
     segment: Segment,
-    queue: SlotQueue,
+    pub(super) queue: SlotQueue,
 }
 
-fn fresh(wishes: Wishes) -> Fresh {
+pub(super) fn fresh(wishes: Wishes) -> Fresh {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let name = format!("ring-test-{}-{number}", std::process::id());
@@ -26,7 +26,7 @@ fn fresh(wishes: Wishes) -> Fresh {
     Fresh { segment, queue }
 }
 
-fn put(queue: &SlotQueue, body: &[u8], priority: u32) -> Result<(), PutError> {
+pub(super) fn put(queue: &SlotQueue, body: &[u8], priority: u32) -> Result<(), PutError> {
     queue.put(&Message { body, priority, ..Message::default() }, Until::Now)
 }
 
@@ -34,7 +34,7 @@ fn take(queue: &SlotQueue) -> Option<Held> {
     queue.take(Until::Now)
 }
 
-fn body(queue: &SlotQueue) -> Option<Vec<u8>> {
+pub(super) fn body(queue: &SlotQueue) -> Option<Vec<u8>> {
     let held = take(queue)?;
     let body = held.to_vec();
     assert!(held.acknowledge());

@@ -7,7 +7,7 @@
 #![allow(clippy::disallowed_types)] // loom's own
 
 use crossing_ring::queue::{
-    Core, DEAD_LANE, LANES, Lane, Ledger, Limits, Memo, Shared, Slot, State, Taken, Terms, Word, Words,
+    Core, DEAD_LANE, LANES, Lane, Ledger, Limits, Memo, Shared, Slot, State, Taken, Terms, Which, Word, Words,
 };
 use crossing_sync::atomic::{AtomicU64, Ordering};
 use crossing_sync::{Participant, Until};
@@ -27,6 +27,7 @@ struct World {
     busy: AtomicU64,
     aside: AtomicU64,
     ledgers: Vec<Ledger>,
+    doorbells: [AtomicU64; 2],
     members: Vec<Participant>,
 }
 
@@ -82,6 +83,12 @@ impl Words for View {
     fn memo(&self, lane: u32) -> &Memo {
         &self.memos[row(lane)]
     }
+    fn receivers(&self) -> &[AtomicU64] {
+        &self.world.doorbells[..1]
+    }
+    fn senders(&self) -> &[AtomicU64] {
+        &self.world.doorbells[1..]
+    }
     fn prefetch(&self, _: u32) {}
 }
 
@@ -130,6 +137,7 @@ fn join<const N: usize>(max_deliveries: u32) -> [Member; N] {
         busy: AtomicU64::new(0),
         aside: AtomicU64::new(0),
         ledgers: (0..N).map(|_| Ledger::default()).collect(),
+        doorbells: [AtomicU64::new(0), AtomicU64::new(0)],
         members: Participant::model(N),
     });
     let limits = Limits { priorities: PRIORITIES, max_deliveries };
@@ -341,5 +349,54 @@ fn lowering_a_lane_hides_no_message() {
         thread.join().unwrap();
         bodies.extend(receiver.drain());
         assert_eq!(sorted(bodies), [2, 3]);
+    });
+}
+
+impl Member {
+    /// Receives one message as an event loop does.
+    fn poll(&self) -> u64 {
+        let index = self.0.claim_doorbell(Which::Arrivals).unwrap();
+        let (me, number) = (self.0.words().me(), self.0.doorbell_number(Which::Arrivals, index));
+        loop {
+            me.silence_doorbell(number);
+            // To patrol or not is a matter of time; here, as when the alarm rang.
+            self.0.arm_doorbell(Which::Arrivals, index, true);
+            if let Some(body) = self.receive(Until::Now) {
+                self.0.release_doorbell(Which::Arrivals, index);
+                return body;
+            }
+            me.wait_doorbell(number);
+        }
+    }
+}
+
+#[test]
+fn an_event_loop_hears_of_each_message() {
+    model(2, || {
+        let [sender, receiver] = join(0);
+        let sender = thread::spawn(move || {
+            sender.send(1, 0);
+            sender.send(2, 0);
+            sender
+        });
+        assert_eq!([receiver.poll(), receiver.poll()], [1, 2]);
+        sender.join().unwrap();
+    });
+}
+
+#[test]
+fn an_event_loop_hears_of_what_a_sender_left_that_died_before_it_rang() {
+    model(2, || {
+        let [sender, receiver] = join(0);
+        let sender = thread::spawn(move || {
+            let (index, word) = sender.0.claim(true).unwrap();
+            let slot = sender.0.words().slot(index);
+            slot.inline[0].store(7, Ordering::Relaxed);
+            slot.word.store(word.to(State::Ready, word.owner()).0, Ordering::Release);
+            sender.die();
+            sender
+        });
+        assert_eq!(receiver.poll(), 7);
+        sender.join().unwrap();
     });
 }

@@ -11,12 +11,14 @@
 //! * owning or using: the kernel releases its slot. A segment that does not persist, whose owner slot and participant
 //!   slots are all free, is stale: the next `create` or `open` of the name, or `remove_stale`, removes it.
 //! * removing: the rest is removed by the next one.
+//! * waiting for a doorbell (`bell-...`, see `crossing_sys::doorbell`): it stays until the slot of its owner is seen free by whoever
+//!   opens or creates the name next, or the structure in the segment is swept.
 //!
 //! *Prove dead, then lock, then delete*: the proof is taken again under the name's lock, so nothing living is removed.
 
 use crate::header::SegmentHeader;
 use crate::name;
-use crossing_sync::participant::{MAX_PARTICIPANTS, ParticipantInfo};
+use crossing_sync::participant::{MAX_PARTICIPANTS, ParticipantId, ParticipantInfo};
 use crossing_sys::file::Access;
 use crossing_sys::lock::LockFile;
 use crossing_sys::memory::MemoryFile;
@@ -119,12 +121,13 @@ pub(crate) struct NameLock<'a> {
 }
 
 impl NameLock<'_> {
-    /// Removes what creators left half-made.
+    /// Removes what creators left half-made, and the doorbells of dead participants.
     pub(crate) fn sweep(&self) -> Result<()> {
         let error = |cause| Error::os(cause, "sweep", self.place.directory.display().to_string());
+        let living = DoorbellOwners::new(&self.place.segment);
         for entry in std::fs::read_dir(&self.place.directory).map_err(error)? {
             let path = entry.map_err(error)?.path();
-            if path != self.place.segment && path != self.place.lock {
+            if path != self.place.segment && path != self.place.lock && !living.has(&path) {
                 crash::point("registry.sweep.before");
                 remove_file(&path, &self.place.trash)?;
             }
@@ -166,6 +169,31 @@ impl NameLock<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// Who may have doorbells in a name's directory: the living participants of its segment.
+struct DoorbellOwners<'a> {
+    segment: &'a Path,
+    /// Opened when the first doorbell is found: mostly there is none.
+    locks: std::cell::OnceCell<Option<LockFile>>,
+}
+
+impl<'a> DoorbellOwners<'a> {
+    fn new(segment: &'a Path) -> Self {
+        Self { segment, locks: std::cell::OnceCell::new() }
+    }
+
+    /// Whether `path` is a doorbell in a slot of the table where somebody lives. One that a predecessor in the same slot left
+    /// stays: whoever sweeps the structure in the segment knows whose it was.
+    fn has(&self, path: &Path) -> bool {
+        let owner = path.file_name().and_then(crossing_sys::doorbell::owner_of);
+        let slot = owner.and_then(ParticipantId::from_raw).and_then(ParticipantId::slot);
+        let Some(slot) = slot else { return false };
+        let locks = self.locks.get_or_init(|| {
+            MemoryFile::open(self.segment, true).ok().map(|file| LockFile::new(file.into_handle()))
+        });
+        locks.as_ref().is_some_and(|locks| locks.is_locked_elsewhere(slot as u32).unwrap_or(true))
     }
 }
 

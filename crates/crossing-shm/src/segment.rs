@@ -7,6 +7,7 @@ use crate::region::{Ground, Region};
 use crate::registry::{NameLock, OWNER_SLOT, Place};
 use crossing_sync::Participant;
 use crossing_sync::participant::{MAX_PARTICIPANTS, ParticipantInfo, ParticipantTable};
+use crossing_sys::doorbell::Porch;
 use crossing_sys::file::{Access, Handle};
 use crossing_sys::lock::LockFile;
 use crossing_sys::memory::{MapOptions, Mapping, MemoryFile, Storage};
@@ -155,7 +156,7 @@ impl Segment {
             locks.try_lock(OWNER_SLOT).map_err(|cause| Error::os(cause, "own segment", &*place.name))?;
         debug_assert!(owner, "nobody else knows the file yet");
         crash::point("segment.create.owned");
-        let region = join(mapping, locks, &header, options.access, &place.name)?;
+        let region = join(mapping, locks, &header, options.access, Some(&place.directory), &place.name)?;
         directory::rename_new(&temporary, &place.segment)?;
         crash::point("segment.create.named");
         Ok((region, header))
@@ -184,6 +185,7 @@ impl Segment {
                 lock_opening(&place.segment)?,
                 &header,
                 directory::access_of(&place.segment).unwrap_or_default(),
+                Some(&place.directory),
                 &place.name,
             )?
         };
@@ -220,7 +222,8 @@ impl Segment {
         created: bool,
     ) -> Result<Self> {
         // A handle that travels carries its locks along, so each participant locks through an opening of its own.
-        let region = join(mapping, LockFile::new(file.reopen(false)?), &header, Access::Private, label)?;
+        let region =
+            join(mapping, LockFile::new(file.reopen(false)?), &header, Access::Private, None, label)?;
         Ok(Self { kind: Kind::Anonymous { handle: file.into_handle(), header }, region, created })
     }
 
@@ -334,12 +337,13 @@ pub(crate) fn check_wishes(
     }
 }
 
-/// Joins the table of participants in `mapping`.
+/// Joins the table of participants in `mapping`, whose doorbells hang in `directory`.
 fn join(
     mapping: Mapping,
     locks: LockFile,
     header: &SegmentHeader,
     access: Access,
+    directory: Option<&std::path::Path>,
     name: &str,
 ) -> Result<Region> {
     let (base, len) = (mapping.as_ptr(), mapping.len());
@@ -351,8 +355,9 @@ fn join(
     let beds = unsafe { table.byte_sub(TABLE_OFFSET - WAIT_TABLE_OFFSET) }.cast();
     // SAFETY: mapped writable and aligned to 64 while `ground` lives, which the participant keeps with the space.
     let space = unsafe { WaitSpace::shared(header.identity, base.addr(), len, beds, access) };
+    let porch = directory.map(|directory| Porch::new(directory, header.identity, access));
     // SAFETY: the table is mapped writable (read-only openings do not join) while `ground` lives, and aligned to a page.
-    let participant = unsafe { Participant::join(table, locks, space, ground.clone()) }?;
+    let participant = unsafe { Participant::join_at(table, locks, space, porch, ground.clone()) }?;
     Ok(Region::new(ground, PAYLOAD_OFFSET, false, name).with_participant(participant))
 }
 

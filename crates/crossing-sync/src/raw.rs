@@ -3,6 +3,7 @@
 pub mod barrier;
 pub mod bell;
 pub mod condvar;
+pub mod doorbell;
 pub mod event;
 pub mod mutex;
 pub mod once;

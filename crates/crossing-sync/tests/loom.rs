@@ -4,9 +4,12 @@
 #![allow(unsafe_code)] // loom cells are entered by raw pointer
 #![allow(clippy::disallowed_types)] // loom's own
 
+use crossing_sync::atomic::{AtomicU64 as Word, dekker};
 use crossing_sync::participant::Participant;
 use crossing_sync::raw::barrier::{BarrierWait, RawBarrier};
+use crossing_sync::raw::bell::RawBell;
 use crossing_sync::raw::condvar::RawCondvar;
+use crossing_sync::raw::doorbell::Row;
 use crossing_sync::raw::event::RawEvent;
 use crossing_sync::raw::mutex::RawMutex;
 use crossing_sync::raw::once::RawOnce;
@@ -344,5 +347,135 @@ fn once_is_done_once_and_seen_by_all() {
         let here = world.primitive.call(&world.members[1], Until::Never, |_| world.data.add()).unwrap();
         assert_eq!(world.data.get(), 1);
         assert!(here ^ thread.join().unwrap());
+    });
+}
+
+/// A bell with one thing to take per ring, and a row of two doorbells.
+struct Porch {
+    bell: RawBell,
+    row: [Word; 2],
+    things: AtomicUsize,
+}
+
+impl Porch {
+    fn new() -> Self {
+        Self { bell: RawBell::new(), row: [Word::new(0), Word::new(0)], things: AtomicUsize::new(0) }
+    }
+
+    fn row(&self) -> Row<'_> {
+        Row::new(&self.row, 0)
+    }
+
+    fn make(&self, me: &Participant) {
+        self.things.fetch_add(1, Ordering::SeqCst);
+        self.bell.ring(me, || self.row());
+    }
+
+    fn take(&self) -> bool {
+        dekker();
+        let taken =
+            self.things.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |things| things.checked_sub(1));
+        taken.is_ok()
+    }
+
+    /// What an event loop does for one thing.
+    fn poll(&self, me: &Participant) {
+        let index = self.row().claim(me).unwrap();
+        let number = self.row().number(index);
+        loop {
+            me.silence_doorbell(number);
+            self.bell.arm(me, self.row(), index);
+            if self.take() {
+                self.row().release(me, index);
+                return;
+            }
+            me.wait_doorbell(number);
+        }
+    }
+
+    /// What a sleeper does for one thing.
+    fn sleep(&self, me: &Participant) {
+        loop {
+            let ticket = self.bell.prepare();
+            if self.take() {
+                // It took the mark from the others.
+                self.bell.ring(me, || self.row());
+                return;
+            }
+            self.bell.wait(me, ticket, None);
+        }
+    }
+}
+
+#[test]
+fn doorbell_is_rung_for_each_of_two_ringers() {
+    model(3, || {
+        let world = world(Porch::new(), 3);
+        let ringers: Vec<_> = (0..2)
+            .map(|ringer| {
+                let world = world.clone();
+                thread::spawn(move || world.primitive.make(&world.members[ringer]))
+            })
+            .collect();
+        let me = &world.members[2];
+        world.primitive.poll(me);
+        world.primitive.poll(me);
+        for ringer in ringers {
+            ringer.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn doorbells_of_two_are_both_rung() {
+    model(2, || {
+        let world = world(Porch::new(), 3);
+        let pollers: Vec<_> = (0..2)
+            .map(|poller| {
+                let world = world.clone();
+                thread::spawn(move || world.primitive.poll(&world.members[poller]))
+            })
+            .collect();
+        world.primitive.make(&world.members[2]);
+        world.primitive.make(&world.members[2]);
+        for poller in pollers {
+            poller.join().unwrap();
+        }
+    });
+}
+
+#[test]
+fn doorbell_and_sleeper_are_both_woken() {
+    model(2, || {
+        let world = world(Porch::new(), 3);
+        let (one, other) = (world.clone(), world.clone());
+        let poller = thread::spawn(move || one.primitive.poll(&one.members[0]));
+        let sleeper = thread::spawn(move || other.primitive.sleep(&other.members[1]));
+        world.primitive.make(&world.members[2]);
+        world.primitive.make(&world.members[2]);
+        poller.join().unwrap();
+        sleeper.join().unwrap();
+    });
+}
+
+#[test]
+fn doorbell_entry_of_the_dead_is_claimed_by_the_living() {
+    model(2, || {
+        let world = world(Porch::new(), 4);
+        let row = world.primitive.row();
+        for member in 0..2 {
+            let me = &world.members[member];
+            let index = row.claim(me).unwrap();
+            world.primitive.bell.arm(me, row, index);
+            me.die();
+        }
+        let (one, other) = (world.clone(), world.clone());
+        let ringer = thread::spawn(move || one.primitive.make(&one.members[3]));
+        let sweeper = thread::spawn(move || other.primitive.row().sweep(&other.members[3]));
+        world.primitive.poll(&world.members[2]);
+        ringer.join().unwrap();
+        sweeper.join().unwrap();
+        world.primitive.row().sweep(&world.members[2]);
+        assert_eq!([row.claim(&world.members[2]), row.claim(&world.members[2])], [Some(0), Some(1)]);
     });
 }

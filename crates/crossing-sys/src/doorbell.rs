@@ -175,6 +175,18 @@ impl Drop for Doorbell {
     }
 }
 
+/// Waits until one of `handles` is ready to be read (Unix) or signalled (Windows), or until `deadline` (`None`: without end);
+/// gives the place of one that is. For programs without an event loop of their own.
+///
+/// # Errors
+/// The operating system's; `LimitReached` for more handles than it takes at once.
+///
+/// # Platform-specific behavior
+/// Unix: poll(2). Windows: `WaitForMultipleObjects`, of at most 64, which silences the one it gives.
+pub fn wait_any(handles: &[&Handle], deadline: Option<Instant>) -> Result<Option<usize>> {
+    os::wait_any(handles, deadline).map_err(|cause| Error::os(cause, "wait for", "doorbells"))
+}
+
 #[cfg(test)]
 #[path = "doorbell_tests.rs"]
 mod tests;

@@ -16,6 +16,7 @@ use super::view::{View, atomics};
 use crossing_shm::Region;
 use crossing_sync::atomic::{AtomicU32, Ordering};
 use crossing_sync::raw::bell::RawBell;
+use crossing_sync::raw::doorbell::Row;
 use crossing_sync::{Participant, ParticipantId};
 use crossing_sys::Result;
 use std::sync::Arc;
@@ -87,7 +88,7 @@ impl Bell {
     /// Wakes the owner if it sleeps, after a SeqCst operation that made what it waits for; else no system call.
     #[inline]
     pub fn ring(&self) {
-        self.words().bell.ring(&self.me);
+        self.words().bell.ring(&self.me, || Row::NONE);
     }
 
     /// Tells the owner that a member came or went.

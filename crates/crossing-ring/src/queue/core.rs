@@ -1,7 +1,8 @@
 //! What a sender and a receiver do, over any [`Words`].
 
+use super::bells::Which;
 use super::words::{DEAD, LANES, Ledger, State, Word, Words};
-use super::{aside, lanes, slots, sweep};
+use super::{aside, bells, lanes, slots, sweep};
 use crossing_sync::Until;
 use crossing_sync::atomic::{Ordering, dekker, model_atomics, spin};
 use crossing_sys::crash;
@@ -9,9 +10,9 @@ use crossing_sys::wait::WaitEnd;
 use std::time::{Duration, Instant};
 
 /// How long a sleeper trusts that it is woken, while nobody holds a delivery.
-const TRUSTING: Duration = Duration::from_millis(100);
+pub(super) const TRUSTING: Duration = Duration::from_millis(100);
 /// How long it sleeps while others hold deliveries, before it looks whether they live.
-const WATCHFUL: Duration = Duration::from_millis(4);
+pub(super) const WATCHFUL: Duration = Duration::from_millis(4);
 /// After how many messages a receiver that is never idle looks for the dead.
 const PATROL: u64 = 4096;
 /// Turns of spinning before a sleep, at most: some ten microseconds. None in a model, whose sleeps are to be searched.
@@ -156,7 +157,7 @@ impl<W: Words> Core<W> {
 
     /// Wakes somebody who waits for room.
     pub fn tell_room(&self) {
-        self.words.shared().room.0.ring(self.words.me());
+        bells::ring_room(&self.words);
     }
 
     /// The same after one slot of several became free: who wakes for a single one soon sleeps again, so that in the steady
@@ -200,7 +201,7 @@ impl<W: Words> Core<W> {
             self.ledger().delayed.fetch_add(1, Ordering::Relaxed);
         }
         crash::point("queue.commit.before-ring");
-        self.words.shared().arrivals.ring(self.words.me());
+        bells::ring_arrivals(&self.words);
     }
 
     /// Takes the next message of the lanes of `mask`; what expired is dropped on the way.
@@ -306,9 +307,8 @@ impl<W: Words> Core<W> {
         if until == Until::Now {
             return None;
         }
-        self.attempt(|| lanes::any(&self.words, mask), || self.take(mask)).or_else(|| {
-            self.sleep_until(&self.words.shared().arrivals, until, || self.take(mask), || self.has(mask))
-        })
+        self.attempt(|| lanes::any(&self.words, mask), || self.take(mask))
+            .or_else(|| self.sleep_until(Which::Arrivals, until, || self.take(mask), || self.has(mask)))
     }
 
     /// Spins for a moment, as long as that has helped lately.
@@ -354,25 +354,26 @@ impl<W: Words> Core<W> {
     /// Tries until `take` succeeds, asleep in between. Who was woken and leaves while it is `worth` another's look rings on.
     pub fn sleep_until<T>(
         &self,
-        bell: &crossing_sync::raw::bell::RawBell,
+        which: Which,
         until: Until,
         take: impl Fn() -> Option<T>,
         worth: impl Fn() -> bool,
     ) -> Option<T> {
         let me = self.words.me();
+        let bell = which.bell(&self.words);
         let mut slept = false;
         let mut look = true;
         loop {
             let ticket = bell.prepare();
             if let Some(taken) = take() {
                 if slept && worth() {
-                    bell.ring(me);
+                    which.ring(&self.words);
                 }
                 return Some(taken);
             }
             if until.passed() {
                 if slept {
-                    bell.ring(me);
+                    which.ring(&self.words);
                 }
                 return None;
             }
@@ -395,7 +396,7 @@ impl<W: Words> Core<W> {
     }
 
     /// `slice`, or when something aside is due.
-    fn earlier(&self, slice: Option<Instant>) -> Option<Instant> {
+    pub(super) fn earlier(&self, slice: Option<Instant>) -> Option<Instant> {
         let Some(due) = aside::next_due(&self.words) else { return slice };
         let left = Duration::from_nanos(due.saturating_sub(self.now()));
         // The hint is rounded down; a little later rather than over and over.
@@ -428,7 +429,7 @@ impl<W: Words> Core<W> {
             // Perhaps a dead one holds the last.
             return self.patrol().then(|| self.claim(true)).flatten();
         }
-        self.sleep_until(&self.words.shared().room.0, until, || self.claim(true), || self.may_claim())
+        self.sleep_until(Which::Room, until, || self.claim(true), || self.may_claim())
     }
 
     /// Whether a slot some way ahead is free: so whoever waits for room lets receivers free several before it takes their
@@ -498,6 +499,6 @@ pub(super) fn give_back<W: Words>(words: &W, limits: &Limits, index: u32, word: 
         crash::point("queue.give-back.aside");
         aside::mark(words, index, due);
     }
-    words.shared().arrivals.ring(words.me());
+    bells::ring_arrivals(words);
     true
 }

@@ -1,7 +1,7 @@
 //! What a queue's creator decides, and where everything lies because of it. Drawn in `docs/format/queue.md`.
 
 use super::core::Limits;
-use super::words::{DEAD, INLINE, Ledger, MAX_CAPACITY, Shared, Slot, map_words};
+use super::words::{DEAD, DOORBELLS, INLINE, Ledger, MAX_CAPACITY, Shared, Slot, map_words};
 use crossing_sync::participant::MAX_PARTICIPANTS;
 use crossing_sys::{Error, ErrorKind, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
@@ -79,6 +79,7 @@ pub(super) struct Layout {
     pub(super) shared: usize,
     pub(super) lanes: usize,
     pub(super) ledgers: usize,
+    pub(super) doorbells: usize,
     pub(super) busy: usize,
     pub(super) aside: usize,
     pub(super) slots: usize,
@@ -196,6 +197,7 @@ impl QueueHeader {
         let shared = place(size_of::<Shared>())?;
         let lane_words = place(lanes * 128)?;
         let ledgers = place(MAX_PARTICIPANTS * size_of::<Ledger>())?;
+        let doorbells = place(2 * DOORBELLS * 8)?;
         let busy = place(maps)?;
         let aside = place(maps)?;
         let slots = place(capacity.checked_mul(size_of::<Slot>())?)?;
@@ -217,6 +219,7 @@ impl QueueHeader {
             shared,
             lanes: lane_words,
             ledgers,
+            doorbells,
             busy,
             aside,
             slots,

@@ -4,7 +4,7 @@
 
 use super::layout::{Blocks, Layout};
 use super::memo::Memo;
-use super::words::{Cell, DEAD, INLINE, Lane, Ledger, Shared, Slot, Words};
+use super::words::{Cell, DEAD, DOORBELLS, INLINE, Lane, Ledger, Shared, Slot, Words};
 use crossing_shm::Region;
 use crossing_sync::Participant;
 use crossing_sync::atomic::{AtomicU64, Ordering};
@@ -162,6 +162,18 @@ impl Words for Memory {
         assert!(index * 64 < self.layout.capacity as usize);
         // SAFETY: below the count of words.
         unsafe { self.at(self.layout.aside + index * 8) }
+    }
+
+    fn receivers(&self) -> &[AtomicU64] {
+        // SAFETY: the layout has room for twice as many.
+        let entries: &[AtomicU64; DOORBELLS] = unsafe { self.at(self.layout.doorbells) };
+        entries
+    }
+
+    fn senders(&self) -> &[AtomicU64] {
+        // SAFETY: as above.
+        let entries: &[AtomicU64; DOORBELLS] = unsafe { self.at(self.layout.doorbells + DOORBELLS * 8) };
+        entries
     }
 
     #[inline]

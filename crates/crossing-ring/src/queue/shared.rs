@@ -2,6 +2,7 @@
 #![allow(unsafe_code)] // the bytes of a message in place
 
 use super::arena::{Arena, Extent};
+use super::bells::Which;
 use super::core::{Core, DEAD_LANE, Taken, Terms};
 use super::layout::{Layout, QueueHeader};
 use super::memory::Memory;
@@ -149,7 +150,7 @@ impl SlotQueue {
         Ok(Self(Arc::new(Inner { core, arena: Arena::default() })))
     }
 
-    fn core(&self) -> &Core<Memory> {
+    pub(super) fn core(&self) -> &Core<Memory> {
         &self.0.core
     }
 
@@ -214,8 +215,7 @@ impl SlotQueue {
         if until == Until::Now {
             return if core.patrol() && try_put(true).is_some() { Ok(()) } else { Err(PutError::Full) };
         }
-        let room = &core.words().shared().room.0;
-        core.sleep_until(room, until, || try_put(true), || true).ok_or(PutError::Full)
+        core.sleep_until(Which::Room, until, || try_put(true), || true).ok_or(PutError::Full)
     }
 
     fn try_put_blocks(&self, message: &Message<'_>, len: usize, terms: Terms, thorough: bool) -> Option<()> {

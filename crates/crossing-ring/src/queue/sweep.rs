@@ -80,8 +80,9 @@ pub(super) fn sweep<W: Words>(words: &W, limits: &Limits, user: usize, seen: u32
     if seen != words.me().id().raw() {
         let _ = words.ledger(user).user.compare_exchange(seen, 0, Ordering::AcqRel, Ordering::Relaxed);
     }
-    words.shared().arrivals.ring(words.me());
-    words.shared().room.0.ring(words.me());
+    super::bells::sweep(words);
+    super::bells::ring_arrivals(words);
+    super::bells::ring_room(words);
 }
 
 fn mend<W: Words>(words: &W, limits: &Limits, index: u32, word: Word) {

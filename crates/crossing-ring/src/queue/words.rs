@@ -17,6 +17,9 @@ pub const DEAD: u32 = 32;
 /// The most slots.
 pub const MAX_CAPACITY: u32 = 1 << 20;
 
+/// How many receivers of a queue, and how many senders, can wait in event loops at a time.
+pub const DOORBELLS: usize = 64;
+
 /// What a slot is at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -262,6 +265,10 @@ pub trait Words {
     fn ledger(&self, user: usize) -> &Ledger;
     /// What this process remembers of a lane.
     fn memo(&self, lane: u32) -> &Memo;
+    /// The doorbells of receivers: entries of `arrivals`, numbered from 0.
+    fn receivers(&self) -> &[AtomicU64];
+    /// The doorbells of senders: entries of `room`, numbered from [`DOORBELLS`].
+    fn senders(&self) -> &[AtomicU64];
     /// Brings a slot near that will be written soon; any number.
     fn prefetch(&self, slot: u32);
 }

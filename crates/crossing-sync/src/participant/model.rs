@@ -13,6 +13,9 @@ struct World {
     /// Sleepers by word.
     beds: Mutex<HashMap<usize, Arc<Condvar>>>,
     dead: Mutex<Vec<ParticipantId>>,
+    /// Doorbells that are rung, by owner and number.
+    rung: Mutex<Vec<(u32, u32)>>,
+    ringing: Condvar,
 }
 
 /// A participant of a loom model.
@@ -38,6 +41,9 @@ impl Participant {
     /// Declares this participant dead; what it left in shared words stays as it is.
     pub fn die(&self) {
         self.world.dead.lock().unwrap().push(self.id);
+        // The alarms of doorbells: between somebody's look at the dead and his wait nobody gets the lock.
+        drop(self.world.rung.lock().unwrap());
+        self.world.ringing.notify_all();
     }
 
     /// Who this is.
@@ -115,4 +121,32 @@ impl Participant {
     }
 
     pub(crate) fn unring(&self, _: &AtomicU64) {}
+
+    pub(crate) fn ring_doorbell(&self, owner: u32, number: u32) {
+        self.world.rung.lock().unwrap().push((owner, number));
+        self.world.ringing.notify_all();
+    }
+
+    pub(crate) fn remove_doorbell(&self, _: u32, _: u32) {}
+
+    /// Silences doorbell `number` of this participant.
+    pub fn silence_doorbell(&self, number: u32) {
+        let mine = (self.id.raw(), number);
+        self.world.rung.lock().unwrap().retain(|rung| *rung != mine);
+    }
+
+    /// What an event loop does: waits until doorbell `number` of this participant is rung. Once somebody is dead, its alarm
+    /// rings.
+    pub fn wait_doorbell(&self, number: u32) {
+        let mine = (self.id.raw(), number);
+        let mut rung = self.world.rung.lock().unwrap();
+        while !rung.contains(&mine) {
+            if !self.world.dead.lock().unwrap().is_empty() {
+                drop(rung);
+                loom::thread::yield_now();
+                return;
+            }
+            rung = self.world.ringing.wait(rung).unwrap();
+        }
+    }
 }

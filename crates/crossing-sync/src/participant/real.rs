@@ -3,6 +3,7 @@
 
 use super::{MAX_PARTICIPANTS, ParticipantId, SLOT_BITS};
 use crate::atomic::{AtomicU32, AtomicU64, Ordering};
+use crossing_sys::doorbell::{Doorbell, Porch};
 use crossing_sys::lock::LockFile;
 use crossing_sys::wait::{self, Sleeper, WaitEnd, WaitSpace};
 use crossing_sys::{Error, ErrorKind, Result};
@@ -52,6 +53,8 @@ pub struct Participant {
     table: NonNull<ParticipantTable>,
     locks: LockFile,
     space: WaitSpace,
+    /// Where its memory's doorbells hang; none of memory without a name.
+    porch: Option<Porch>,
     /// How often the program had forked when this one joined.
     born: u32,
     /// Keeps the table mapped. Dropped last: declared last.
@@ -78,6 +81,24 @@ impl Participant {
         space: WaitSpace,
         keep: Arc<dyn Any + Send + Sync>,
     ) -> Result<Arc<Self>> {
+        // SAFETY: as this function's.
+        unsafe { Self::join_at(table, locks, space, None, keep) }
+    }
+
+    /// Joins `table` as [`join`](Self::join) does; the memory's doorbells hang at `porch`.
+    ///
+    /// # Safety
+    /// As [`join`](Self::join).
+    ///
+    /// # Errors
+    /// As [`join`](Self::join).
+    pub unsafe fn join_at(
+        table: NonNull<ParticipantTable>,
+        locks: LockFile,
+        space: WaitSpace,
+        porch: Option<Porch>,
+        keep: Arc<dyn Any + Send + Sync>,
+    ) -> Result<Arc<Self>> {
         // SAFETY: mapped for as long as `keep` lives, which this function holds; all its fields are atomics.
         let entries = unsafe { &table.as_ref().entries };
         for (slot, entry) in entries.iter().enumerate() {
@@ -96,7 +117,7 @@ impl Participant {
             entry.joined.store(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
             crossing_sys::crash::point("participant.join.done");
             let born = crossing_sys::fork::generation();
-            let participant = Self { id, table, locks, space, born, _keep: keep };
+            let participant = Self { id, table, locks, space, porch, born, _keep: keep };
             participant.space.sweep(&|id| participant.lives(id));
             return Ok(Arc::new(participant));
         }
@@ -178,6 +199,34 @@ impl Participant {
     /// Wakes at most `count` of those who [wait](Self::wait) on `word`.
     pub fn wake(&self, word: &AtomicU32, count: u32) {
         self.space.wake(word, count, &|id| self.lives(id));
+    }
+
+    /// Hangs up doorbell `number` of this participant, for an event loop to wait on.
+    ///
+    /// # Errors
+    /// `Unsupported` for memory without a name; and as [`Porch::hang`].
+    pub fn hang_doorbell(&self, number: u32) -> Result<Doorbell> {
+        let porch = self.porch.as_ref().ok_or_else(|| {
+            Error::new(ErrorKind::Unsupported, "hang up doorbell", "shared memory")
+                .detail("memory without a name has no place for it")
+                .fix("use a named segment, or wait in a thread of its own (recv_timeout)")
+        })?;
+        porch.hang(self.id.raw(), number)
+    }
+
+    /// Rings doorbell `number` of `owner`, both as found in shared memory.
+    pub(crate) fn ring_doorbell(&self, owner: u32, number: u32) {
+        if let Some(porch) = &self.porch {
+            // Nobody there: who was armed is dead, or about to go.
+            let _ = porch.ring(owner, number);
+        }
+    }
+
+    /// Removes what is left of doorbell `number` of `owner`, who is proven dead.
+    pub(crate) fn remove_doorbell(&self, owner: u32, number: u32) {
+        if let Some(porch) = &self.porch {
+            porch.remove(owner, number);
+        }
     }
 
     /// Waits while the low half of `word` is `expected`; also until `owner` dies, where the system can tell.

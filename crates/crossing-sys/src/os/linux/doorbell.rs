@@ -1,6 +1,6 @@
 //! A FIFO and a timer in an epoll instance, which is itself readable while one of them is: epoll(7), timerfd_create(2).
 
-pub(crate) use crate::os::unix::fifo::{remove, ring};
+pub(crate) use crate::os::unix::fifo::{remove, ring, wait_any};
 
 use crate::doorbell::Porch;
 use crate::file::Handle;

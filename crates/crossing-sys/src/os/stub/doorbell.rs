@@ -3,7 +3,7 @@
 use crate::doorbell::Porch;
 use crate::file::Handle;
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 #[derive(Debug)]
 pub(crate) struct Bell(std::convert::Infallible);
@@ -31,3 +31,7 @@ pub(crate) fn ring(_: &Porch, _: u32, _: u32) -> bool {
 }
 
 pub(crate) fn remove(_: &Porch, _: u32, _: u32) {}
+
+pub(crate) fn wait_any(_: &[&Handle], _: Option<Instant>) -> io::Result<Option<usize>> {
+    Err(io::ErrorKind::Unsupported.into())
+}

@@ -2,7 +2,7 @@
 //! Type-checked only: neither was at hand to run it on.
 #![allow(unsafe_code)] // kevent
 
-pub(crate) use crate::os::unix::fifo::{remove, ring};
+pub(crate) use crate::os::unix::fifo::{remove, ring, wait_any};
 
 use crate::doorbell::Porch;
 use crate::file::Handle;

@@ -3,6 +3,8 @@
 
 use super::directory::mode_of;
 use crate::doorbell::Porch;
+use crate::file::Handle;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::ffi::CString;
@@ -10,6 +12,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 /// Who hangs a FIFO up and who rings open it alike, for both directions: so neither waits for the other, and a ringer whose
 /// waiter dies meanwhile gets no SIGPIPE. (POSIX leaves that open; Linux, macOS and FreeBSD all have it.)
@@ -85,4 +88,21 @@ pub(crate) fn drain(fifo: &OwnedFd) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+pub(crate) fn wait_any(handles: &[&Handle], deadline: Option<Instant>) -> io::Result<Option<usize>> {
+    let mut fds: Vec<_> = handles.iter().map(|handle| PollFd::new(*handle, PollFlags::IN)).collect();
+    loop {
+        let left = deadline.map(|deadline| {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let seconds = left.as_secs().try_into().unwrap_or(i32::MAX);
+            Timespec { tv_sec: seconds.into(), tv_nsec: left.subsec_nanos().into() }
+        });
+        match poll(&mut fds, left.as_ref()) {
+            Ok(0) if deadline.is_some_and(|deadline| Instant::now() >= deadline) => return Ok(None),
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => return Ok(fds.iter().position(|fd| !fd.revents().is_empty())),
+            Err(error) => return Err(error.into()),
+        }
+    }
 }

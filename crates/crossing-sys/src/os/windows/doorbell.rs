@@ -8,10 +8,13 @@ use crate::file::Handle;
 use std::ffi::c_void;
 use std::io;
 use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
-use std::time::Duration;
-use windows_sys::Win32::Foundation::{ERROR_ALREADY_EXISTS, FILETIME, GetLastError, SetLastError};
+use std::time::{Duration, Instant};
+use windows_sys::Win32::Foundation::{
+    ERROR_ALREADY_EXISTS, FILETIME, GetLastError, HANDLE, SetLastError, WAIT_FAILED, WAIT_OBJECT_0,
+    WAIT_TIMEOUT,
+};
 use windows_sys::Win32::System::Threading::{
-    CloseThreadpoolTimer, CreateEventW, CreateThreadpoolTimer, EVENT_MODIFY_STATE, OpenEventW,
+    CloseThreadpoolTimer, CreateEventW, CreateThreadpoolTimer, EVENT_MODIFY_STATE, INFINITE, OpenEventW,
     PTP_CALLBACK_INSTANCE, PTP_TIMER, ResetEvent, SetEvent, SetThreadpoolTimer,
     WaitForThreadpoolTimerCallbacks,
 };
@@ -116,3 +119,21 @@ pub(crate) fn ring(porch: &Porch, owner: u32, number: u32) -> bool {
 
 /// The event goes with its last handle.
 pub(crate) fn remove(_: &Porch, _: u32, _: u32) {}
+
+pub(crate) fn wait_any(handles: &[&Handle], deadline: Option<Instant>) -> io::Result<Option<usize>> {
+    let raw: Vec<HANDLE> = handles.iter().map(|handle| handle.0.as_raw_handle()).collect();
+    loop {
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        let millis = left.map_or(INFINITE, |left| {
+            // Rounded up, so as not to spin through the last millisecond.
+            u32::try_from(left.as_nanos().div_ceil(1_000_000)).unwrap_or(INFINITE - 1).min(INFINITE - 1)
+        });
+        // SAFETY: as many open handles as said; more than 64, or none, are refused.
+        match unsafe { WaitForMultipleObjects(raw.len() as u32, raw.as_ptr(), 0, millis) } {
+            WAIT_FAILED => return Err(io::Error::last_os_error()),
+            WAIT_TIMEOUT if deadline.is_some_and(|deadline| Instant::now() >= deadline) => return Ok(None),
+            WAIT_TIMEOUT => {}
+            which => return Ok(which.checked_sub(WAIT_OBJECT_0).map(|which| which as usize)),
+        }
+    }
+}
