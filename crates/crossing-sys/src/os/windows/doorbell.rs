@@ -15,7 +15,7 @@ use windows_sys::Win32::Foundation::{
 };
 use windows_sys::Win32::System::Threading::{
     CloseThreadpoolTimer, CreateEventW, CreateThreadpoolTimer, EVENT_MODIFY_STATE, INFINITE, OpenEventW,
-    PTP_CALLBACK_INSTANCE, PTP_TIMER, ResetEvent, SetEvent, SetThreadpoolTimer,
+    PTP_CALLBACK_INSTANCE, PTP_TIMER, ResetEvent, SetEvent, SetThreadpoolTimer, WaitForMultipleObjects,
     WaitForThreadpoolTimerCallbacks,
 };
 
