@@ -163,6 +163,14 @@ impl TryRecvError {
 }
 
 impl RecvError {
+    pub(crate) fn from_try(error: TryRecvError) -> Self {
+        match error {
+            TryRecvError::TooManyHeld { max } => Self::TooManyHeld { max },
+            TryRecvError::Os(error) => Self::Os(error),
+            TryRecvError::Empty => Self::TimedOut,
+        }
+    }
+
     /// The same as an [`Error`] that names the topic.
     #[must_use]
     pub fn explain(self, topic: &str) -> Error {

@@ -21,6 +21,7 @@ use crossing_ring::broadcast::{
 use crossing_shm::{Segment, registry};
 use crossing_sync::ParticipantId;
 use crossing_sys::{Error, ErrorKind, Result};
+use std::sync::atomic::{Ordering, fence};
 use zerocopy::IntoBytes;
 
 const BELL_SCHEMA: u64 = u64::from_le_bytes(*b"bell\0\0\0\x01");
@@ -263,6 +264,14 @@ pub(crate) struct Source {
     pub(crate) owed: bool,
     /// It is known that it left or died.
     pub(crate) gone: bool,
+    /// The publisher's number.
+    pub(crate) key: u64,
+    /// How far beyond the oldest message one that was overtaken goes on.
+    pub(crate) hurry: u64,
+    /// Messages before this one are complete, by what the publisher last said.
+    known: u64,
+    /// Whether what it says of that is to be checked first: it is dead, or has lied.
+    doubt: bool,
     _segment: Segment,
 }
 
@@ -278,6 +287,10 @@ impl Source {
         let bell = PeerBell::open(topic, number, ring.header().bell_owner());
         Ok(Some(Self {
             number,
+            key: ring.header().key(),
+            hurry: 0,
+            known: 0,
+            doubt: false,
             ring,
             bell,
             entry: 0,
@@ -293,6 +306,39 @@ impl Source {
         self.bell.as_ref().is_some_and(PeerBell::is_alive)
     }
 
+    /// Whether there is something. It looks at the ring's tail and not at the next slot, which the publisher is about to
+    /// write: so it learns of several messages at once, and keeps no line from the publisher that it does not need.
+    #[inline]
+    pub(crate) fn is_ready(&mut self) -> bool {
+        if self.next < self.known {
+            return true;
+        }
+        if self.doubt {
+            return self.is_ready_now();
+        }
+        self.known = self.ring.tail();
+        self.next < self.known
+    }
+
+    /// Whether there is something, by a look at the next slot: the first to show it.
+    #[inline]
+    pub(crate) fn is_ready_now(&mut self) -> bool {
+        if self.next < self.known {
+            return true;
+        }
+        let ready = self.ring.has(self.next);
+        if ready {
+            self.known = self.next.saturating_add(1);
+        }
+        ready
+    }
+
+    /// What it says of how much is complete is not so, or it is dead and may not have said everything.
+    pub(crate) fn doubt(&mut self) {
+        self.doubt = true;
+        self.known = 0;
+    }
+
     /// Whether an eighth of the ring was read since the last such position.
     #[inline]
     pub(crate) fn is_eighth(&self) -> bool {
@@ -302,11 +348,24 @@ impl Source {
 
     /// The next message was overwritten: on to the oldest that is left; further if that is overwritten as fast as we look.
     #[cold]
-    pub(crate) fn pass(&mut self, attempt: u32, patience: u32) {
-        let ahead = u64::from(self.ring.depth()) * u64::from(attempt) / u64::from(patience);
-        let next = self.ring.oldest().saturating_add(ahead).max(self.next.saturating_add(1));
+    pub(crate) fn pass(&mut self) {
+        let depth = u64::from(self.ring.depth());
+        self.hurry = (self.hurry + 1).min(depth);
+        let next = self.ring.oldest().saturating_add(self.hurry - 1).max(self.next.saturating_add(1));
         self.missed = self.missed.saturating_add(next - self.next);
         self.next = next;
+    }
+
+    /// Wakes the publisher if it waits for its messages to be read.
+    #[inline]
+    pub(crate) fn settle(&mut self) {
+        self.owed = false;
+        self.hurry = 0;
+        if let Some(bell) = &self.bell {
+            // Between the cursor and the look whether the publisher sleeps.
+            fence(Ordering::SeqCst);
+            bell.ring();
+        }
     }
 }
 

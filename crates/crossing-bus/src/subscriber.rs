@@ -15,15 +15,17 @@ use crossing_sys::{Error, ErrorKind, Result, asymmetric};
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{Ordering, fence};
 use std::time::{Duration, Instant};
 
 /// How long a subscriber sleeps before it looks by itself who is there.
 const SLICE: Duration = Duration::from_secs(1);
 /// The same where a publisher may not see that it sleeps: this process may not fence it.
 const BLIND: Duration = Duration::from_millis(2);
-/// How many messages of one publisher that are no messages are passed over at a time.
+/// How often the newest message is looked for that is overwritten meanwhile.
 const PATIENCE: u32 = 64;
+
+/// How often one that spins looks with pauses, before it looks without.
+const EASY_LOOKS: u32 = 4;
 
 /// Receives what is published to a topic: the messages of each publisher in their order.
 pub struct Subscriber<T: Payload + ?Sized> {
@@ -110,6 +112,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             let left = source.ring.has_left();
             if !source.gone && (left || !alive) {
                 source.gone = true;
+                source.doubt();
                 let header = source.ring.header();
                 let kind = if left { ChangeKind::Left } else { ChangeKind::Died };
                 changes.add(kind, header.key(), header.pid());
@@ -140,7 +143,12 @@ impl<T: Payload + ?Sized> Subscriber<T> {
 
     /// Begins with a publisher: one that was there before at its present position, one that came later at its first.
     fn begin(&mut self, mut source: Source, before: bool) -> Result<()> {
-        let position = if before { source.ring.tail() } else { 0 };
+        let mut position = if before { source.ring.tail() } else { 0 };
+        let counted = if before { source.ring.admitted_at(self.home.key) } else { None };
+        if let Some(counted) = counted {
+            // The publisher has found us already, and counts on us since then.
+            position = position.min(counted);
+        }
         let Some(entry) = self.cursors.begin(source.ring.header().key(), position) else {
             return Err(Error::new(
                 ErrorKind::LimitReached,
@@ -160,7 +168,10 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             let tail = source.ring.tail();
             let left = u64::from(source.ring.depth()) - 1;
             let kept = self.terms.history.min(left);
-            source.next = position.max(tail.saturating_sub(left)).min(tail.saturating_sub(kept));
+            // One that knows of us keeps everything since then; another one may be overwriting its oldest.
+            let known = counted.is_some() || source.ring.admitted_at(self.home.key).is_some();
+            let whole = if known { position } else { position.max(tail.saturating_sub(left)) };
+            source.next = whole.min(tail.saturating_sub(kept));
         }
         self.cursors.advance(entry, source.next);
         self.sources.push(source);
@@ -198,19 +209,26 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     ///
     /// # Errors
     /// `Empty`; `TooManyHeld`; `Os`.
-    #[inline]
+    #[inline(always)]
     pub fn try_recv(&mut self) -> Result<Sample<T>, TryRecvError> {
-        if let Some(error) = self.home.forked() {
-            return Err(TryRecvError::Os(error));
+        loop {
+            let index = self.find().map_err(TryRecvError::Os)?.ok_or(TryRecvError::Empty)?;
+            match self.take(index) {
+                Ok(sample) => return Ok(sample),
+                Err(outcome) => self.refused(index, outcome)?,
+            }
         }
-        if self.home.bell.news() != self.news {
-            self.look(false).map_err(TryRecvError::Os)?;
-        }
-        self.take()
     }
 
-    #[inline]
-    fn take(&mut self) -> Result<Sample<T>, TryRecvError> {
+    /// A publisher that has something new, the one after the last one first.
+    #[inline(always)]
+    fn find(&mut self) -> Result<Option<usize>> {
+        if let Some(error) = self.home.forked() {
+            return Err(error);
+        }
+        if self.home.bell.news() != self.news {
+            self.look(false)?;
+        }
         let count = self.sources.len();
         if self.turn >= count {
             // There were more.
@@ -220,65 +238,62 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             // Cheaper than a division.
             let at = self.turn + step;
             let index = if at >= count { at - count } else { at };
-            match self.take_from(index) {
-                Ok(None) => {}
-                Ok(Some(sample)) => {
-                    self.turn = if index + 1 >= count { 0 } else { index + 1 };
-                    return Ok(sample);
-                }
-                Err(error) => return Err(error),
+            let source = &mut self.sources[index];
+            if source.is_ready() {
+                return Ok(Some(index));
+            }
+            if source.owed {
+                // Everything was read.
+                source.settle();
             }
         }
-        Err(TryRecvError::Empty)
+        Ok(None)
     }
 
-    #[inline]
-    fn take_from(&mut self, index: usize) -> Result<Option<Sample<T>>, TryRecvError> {
+    /// Takes the next message of a publisher. Inlined by force, as [`RingReader::take`](
+    /// crossing_ring::broadcast::RingReader::take) is, so that a short one is copied once.
+    #[inline(always)]
+    fn take(&mut self, index: usize) -> Result<Sample<T>, Outcome> {
         let source = &mut self.sources[index];
-        let before = source.next;
         let hold = self.terms.in_place.then_some(Hold {
             cursors: &self.cursors,
             entry: source.entry,
             key: self.home.key,
         });
         let manner = Manner { hold, copies: &self.copies, len: fixed_len::<T>() };
-        let mut taken = Ok(None);
-        for attempt in 0..PATIENCE {
-            match source.ring.take(source.next, &manner) {
-                Ok(message) => {
-                    let missed = std::mem::take(&mut source.missed).saturating_add(message.dropped);
-                    let (publisher, position) = (source.ring.header().key(), source.next);
-                    source.next = position.wrapping_add(1);
-                    let (body, payload) = (message.body, PhantomData);
-                    taken = Ok(Some(Sample { body, publisher, position, missed, payload }));
-                    break;
-                }
-                Err(Outcome::Gone) => source.pass(attempt, PATIENCE),
-                Err(Outcome::Damaged) => {
-                    source.missed = source.missed.saturating_add(1);
-                    source.next = source.next.saturating_add(1);
-                }
-                Err(Outcome::NotYet) => break,
-                Err(Outcome::AllHeld) => {
-                    taken = Err(TryRecvError::TooManyHeld { max: self.terms.figures.max_borrowed });
-                    break;
-                }
+        let position = source.next;
+        let taken = source.ring.take(position, &manner)?;
+        let missed = source.missed.saturating_add(taken.dropped);
+        source.missed = 0;
+        source.next = position.wrapping_add(1);
+        self.cursors.note(source.entry, source.next);
+        source.owed = true;
+        if source.is_eighth() {
+            source.settle();
+        }
+        self.turn = index + 1;
+        let publisher = source.key;
+        Ok(Sample { body: taken.body, publisher, position, missed, payload: PhantomData })
+    }
+
+    /// What there seemed to be is none: goes on behind it.
+    #[cold]
+    fn refused(&mut self, index: usize, outcome: Outcome) -> Result<(), TryRecvError> {
+        let source = &mut self.sources[index];
+        match outcome {
+            Outcome::Gone => source.pass(),
+            Outcome::Damaged => {
+                source.missed = source.missed.saturating_add(1);
+                source.next = source.next.saturating_add(1);
+            }
+            Outcome::NotYet => source.doubt(),
+            Outcome::AllHeld => {
+                return Err(TryRecvError::TooManyHeld { max: self.terms.figures.max_borrowed });
             }
         }
-        if source.next != before {
-            self.cursors.note(source.entry, source.next);
-            source.owed = true;
-        }
-        // A publisher that waits is woken for an eighth of its ring, not for each message; it also looks by itself.
-        if source.owed && (!matches!(taken, Ok(Some(_))) || source.is_eighth()) {
-            source.owed = false;
-            if let Some(bell) = &source.bell {
-                // Between the cursor and the look whether the publisher sleeps.
-                fence(Ordering::SeqCst);
-                bell.ring();
-            }
-        }
-        taken
+        self.cursors.note(source.entry, source.next);
+        source.owed = true;
+        Ok(())
     }
 
     /// Receives the newest message of each publisher's that came since the last one received, and of those one; older ones
@@ -316,7 +331,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     ///
     /// # Errors
     /// `Os`.
-    #[inline]
+    #[inline(always)]
     pub fn recv(&mut self) -> Result<Sample<T>, RecvError> {
         self.recv_until(Until::Never)
     }
@@ -339,25 +354,25 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         self.recv_until(Until::At(deadline))
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv_until(&mut self, until: Until) -> Result<Sample<T>, RecvError> {
         loop {
-            match self.try_recv() {
-                Ok(sample) => return Ok(sample),
-                Err(TryRecvError::Os(error)) => return Err(RecvError::Os(error)),
-                Err(TryRecvError::TooManyHeld { max }) => return Err(RecvError::TooManyHeld { max }),
-                Err(TryRecvError::Empty) => {}
-            }
-            if until.passed() {
+            if let Some(index) = self.find().map_err(RecvError::Os)? {
+                match self.take(index) {
+                    Ok(sample) => return Ok(sample),
+                    Err(outcome) => self.refused(index, outcome).map_err(RecvError::from_try)?,
+                }
+            } else if until.passed() {
                 return Err(RecvError::TimedOut);
+            } else {
+                self.wait(until).map_err(RecvError::Os)?;
             }
-            self.wait(until).map_err(RecvError::Os)?;
         }
     }
 
     #[inline]
-    fn has_something(&self) -> bool {
-        self.home.bell.news() != self.news || self.sources.iter().any(|source| source.ring.has(source.next))
+    fn has_something(&mut self) -> bool {
+        self.home.bell.news() != self.news || self.sources.iter_mut().any(Source::is_ready_now)
     }
 
     #[inline]
@@ -372,15 +387,21 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         }
     }
 
-    /// Looks again and again, at most for `time`.
+    /// Looks again and again, at most for `time`: at first whether the publishers say that there is more, with pauses, so that
+    /// one that is publishing gets ahead; then at the slots, without a pause, since that is longer than a message takes.
     fn spin(&mut self, until: Until, time: Duration) -> Result<()> {
+        for _ in 0..EASY_LOOKS {
+            std::hint::spin_loop();
+            if self.sources.iter_mut().any(Source::is_ready) {
+                return Ok(());
+            }
+        }
         let began = Instant::now();
         loop {
-            for _ in 0..64 {
+            for _ in 0..256 {
                 if self.has_something() {
                     return Ok(());
                 }
-                std::hint::spin_loop();
             }
             if until.passed() || began.elapsed() >= time {
                 break;

@@ -5,6 +5,7 @@ use super::cursors::Hazard;
 use super::layout::MAX_INLINE;
 use super::ring::Ring;
 use crossing_sync::Plain;
+use crossing_sync::atomic::{AtomicU64, Ordering};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -24,6 +25,19 @@ impl Short {
     #[inline]
     pub(super) fn new(len: usize) -> Self {
         Self { words: [0; MAX_INLINE / 8], len: len.min(MAX_INLINE) as u64, zero: 0 }
+    }
+
+    /// The first `len` bytes of `N` words, which may be changing. Zeros for those that there are not.
+    #[inline(always)]
+    pub(super) fn of<const N: usize>(words: &[AtomicU64], len: usize) -> Self {
+        let mut short = Self::new(len);
+        if let Some(words) = words.first_chunk::<N>() {
+            for (to, word) in short.words.iter_mut().zip(words) {
+                // Relaxed: the caller checks afterwards that nothing changed meanwhile.
+                *to = word.load(Ordering::Relaxed);
+            }
+        }
+        short
     }
 }
 

@@ -287,7 +287,7 @@ impl RingHeader {
         let (depth, inline) = (self.depth as usize, self.inline as usize);
         let tail = size_of::<Self>();
         let admitted = tail + 64;
-        let slots = admitted.checked_add((self.max_subscribers as usize * 8).next_multiple_of(64))?;
+        let slots = admitted.checked_add((self.max_subscribers as usize * 16).next_multiple_of(64))?;
         let slot_len = (SLOT_HEAD + inline).next_multiple_of(64);
         let gaps = slots.checked_add(depth.checked_mul(slot_len)?)?;
         let gaps_len = if self.shape.drops_newest() { (depth * 8).next_multiple_of(64) } else { 0 };

@@ -113,20 +113,28 @@ impl RingReader {
         !is_before(slot[0].load(Ordering::SeqCst), done(position))
     }
 
+    /// Where the publisher was when it admitted the subscriber `key`, if it has.
+    #[must_use]
+    pub fn admitted_at(&self, key: u64) -> Option<u64> {
+        let (keys, positions) = self.ring.admitted();
+        // ORD: ring-admit-look (acquire) <-> ring-admit
+        let index = keys.iter().position(|word| word.load(Ordering::Acquire) == key)?;
+        Some(positions.get(index)?.load(Ordering::Relaxed)) // Relaxed: published by the key.
+    }
+
     /// Whether this reader may read in place.
     fn is_admitted(&mut self, key: u64) -> bool {
         if !self.admitted {
-            // ORD: ring-admit-look (acquire) <-> ring-admit
-            self.admitted = self.ring.admitted().iter().any(|word| word.load(Ordering::Acquire) == key);
+            self.admitted = self.admitted_at(key).is_some();
         }
         self.admitted
     }
 
-    /// Takes message `position`.
+    /// Takes message `position`. Inlined by force: a short message is then written once, where its user will read it.
     ///
     /// # Errors
     /// The outcomes.
-    #[inline]
+    #[inline(always)]
     pub fn take(&mut self, position: u64, manner: &Manner<'_>) -> Result<Taken, Outcome> {
         let ring = &self.ring;
         let index = ring.index(position);
@@ -142,17 +150,19 @@ impl RingReader {
         if chunk & !GAP != INLINE {
             return self.take_long(position, manner, len, chunk);
         }
-        let mut short = Short::new(len);
-        for (to, word) in short.words.iter_mut().zip(&slot[2..]).take(len.div_ceil(8)) {
-            // Relaxed: as above.
-            *to = word.load(Ordering::Relaxed);
-        }
         let dropped = self.dropped(index, chunk);
+        let max = ring.layout.inline.min(ring.layout.max_len as usize);
+        let fits = len <= max && manner.len.is_none_or(|wanted| wanted == len);
+        // As many words as there may be, not as there are: no loop, and no branch that a length decides.
+        let short = match slot {
+            [_, _, words @ ..] if words.len() == 6 => Short::of::<6>(words, len),
+            [_, _, words @ ..] => Short::of::<14>(words, len),
+            _ => return Err(Outcome::Damaged),
+        };
         if !is_still(slot, sequence) {
             return Err(Outcome::Gone);
         }
-        let max = ring.layout.inline.min(ring.layout.max_len as usize);
-        if manner.len.is_some_and(|wanted| wanted != len) || len > max {
+        if !fits {
             return Err(Outcome::Damaged);
         }
         Ok(Taken { body: Body(Kind::Short(short)), dropped })
@@ -167,6 +177,7 @@ impl RingReader {
         self.ring.gap(index).map_or(0, |gap| gap.load(Ordering::Relaxed))
     }
 
+    #[inline(never)]
     fn take_long(
         &mut self,
         position: u64,

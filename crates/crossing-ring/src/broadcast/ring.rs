@@ -22,7 +22,8 @@
 //! ring-begun`): if it is still `2p + 2`, the publisher cannot have begun to overwrite `p` before the hazard was there to be
 //! seen. The publisher lends a chunk that a slot no longer names only after a fence and a scan of the hazards of all
 //! subscribers that it has admitted. Whom it has admitted stands in `admitted` (`ORD: ring-admit (release) <-> ring-admit-look`);
-//! who is not there copies, as with short messages. The hazards of a dead subscriber go with its lock: the publisher asks
+//! who is not there copies, as with short messages. Beside each key stands the position at which the publisher admitted it, written before
+//! the key: a subscriber that joins at the same moment starts there, since the publisher counts it from there on. The hazards of a dead subscriber go with its lock: the publisher asks
 //! the kernel before it forgets anybody.
 //!
 //! Sleepers: whoever publishes looks, after `sequence`, whether somebody wants to be woken (`bell.rs`). A publisher that
@@ -86,8 +87,10 @@ impl Ring {
         atomics(&self.view, self.layout.tail + 8)
     }
 
-    pub(super) fn admitted(&self) -> &[AtomicU64] {
-        words(&self.view, self.layout.admitted, self.layout.max_subscribers)
+    /// The keys of the admitted, and where the publisher was when it admitted each.
+    pub(super) fn admitted(&self) -> (&[AtomicU64], &[AtomicU64]) {
+        let count = self.layout.max_subscribers;
+        words(&self.view, self.layout.admitted, 2 * count).split_at(count)
     }
 
     #[inline]

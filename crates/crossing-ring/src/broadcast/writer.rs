@@ -93,10 +93,11 @@ impl RingWriter {
     /// Lets the subscriber `key` read in place from now on; `false` if there is no place left for it. Its holds must be
     /// told to [`reclaim`](Self::reclaim) from now on, until it is dead.
     pub fn admit(&self, key: u64) -> bool {
-        let admitted = self.ring.admitted();
+        let (keys, positions) = self.ring.admitted();
         // Relaxed: this is the only writer.
-        let free = admitted.iter().find(|word| word.load(Ordering::Relaxed) == 0);
-        if let Some(word) = free {
+        let free = keys.iter().zip(positions).find(|(key, _)| key.load(Ordering::Relaxed) == 0);
+        if let Some((word, position)) = free {
+            position.store(self.next, Ordering::Relaxed); // Relaxed: published by the key.
             // ORD: ring-admit (release) <-> ring-admit-look
             word.store(key, Ordering::Release);
         }
@@ -105,7 +106,7 @@ impl RingWriter {
 
     /// The subscriber `key` is dead, or has ended and holds nothing.
     pub fn expel(&self, key: u64) {
-        for word in self.ring.admitted() {
+        for word in self.ring.admitted().0 {
             // Relaxed: this is the only writer, and whom it concerns does not look any more.
             if word.load(Ordering::Relaxed) == key {
                 word.store(0, Ordering::Relaxed);
