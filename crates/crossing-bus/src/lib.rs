@@ -21,6 +21,7 @@
 
 mod changes;
 mod error;
+mod event;
 mod loan;
 mod member;
 mod options;
@@ -30,7 +31,9 @@ mod sample;
 mod subscriber;
 
 pub use changes::{Change, ChangeKind};
+pub use crossing_ring::broadcast::EventSet;
 pub use error::{LoanError, RecvError, SendError, TryRecvError, TrySendError};
+pub use event::{Event, EventOptions, Notifier, Waiter};
 pub use loan::Loan;
 pub use options::{Overflow, Topic, TopicOptions, Waiting};
 pub use payload::Payload;

@@ -15,6 +15,7 @@
 mod bell;
 mod body;
 mod cursors;
+mod event;
 mod layout;
 mod reader;
 mod ring;
@@ -24,6 +25,7 @@ mod writer;
 pub use self::bell::{BELL_LEN, Bell};
 pub use self::body::{Body, Copies, Loan};
 pub use self::cursors::{Cursors, MAX_RINGS, PeerCursors, cursors_len};
+pub use self::event::{EVENT_IDS, EVENT_LEN, EventBell, EventSet};
 pub use self::layout::{
     CursorsHeader, Figures, MAX_ALIGN, MAX_BORROWED, MAX_DEPTH, MAX_INLINE, MAX_LOANS, MAX_SUBSCRIBERS,
     RingHeader, Shape,

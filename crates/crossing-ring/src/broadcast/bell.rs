@@ -14,7 +14,7 @@
 
 use super::view::{View, atomics};
 use crossing_shm::Region;
-use crossing_sync::atomic::{AtomicU32, Ordering};
+use crossing_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crossing_sync::raw::bell::RawBell;
 use crossing_sync::raw::doorbell::Row;
 use crossing_sync::{Participant, ParticipantId};
@@ -52,7 +52,18 @@ impl Bell {
     /// # Errors
     /// `Unsupported` for memory without participants, `ApiMisuse` for a region that is too short.
     pub fn open(region: &Region) -> Result<Self> {
-        Ok(Self { view: View::own(region, BELL_LEN)?, me: region.require_participant("open topic")? })
+        Self::open_with(region, 0)
+    }
+
+    /// The same, with `more` bytes behind it.
+    pub(super) fn open_with(region: &Region, more: usize) -> Result<Self> {
+        Ok(Self { view: View::own(region, BELL_LEN + more)?, me: region.require_participant("open topic")? })
+    }
+
+    /// The words behind it.
+    #[inline]
+    pub(super) fn behind(&self, count: usize) -> &[AtomicU64] {
+        super::view::words(&self.view, BELL_LEN, count)
     }
 
     #[inline]
