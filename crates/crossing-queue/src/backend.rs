@@ -5,6 +5,7 @@ use crate::endpoint::QueueEndpoint;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message;
 use crate::options::{How, QueueOptions};
+use crate::poll::{Poller, Purpose};
 use crate::queue::{Capabilities, Glimpse, Stats};
 use crossing_sys::Result;
 use crossing_sys::file::Handle;
@@ -63,8 +64,13 @@ pub(crate) trait Backend: Debug + Send + Sync {
     /// Copies of messages that stay, each cut to `max_len` bytes; `None` where there is no way to look.
     fn browse(&self, max: usize, max_len: usize) -> Option<Vec<Glimpse>>;
 
-    /// What an event loop can wait on, if there is such a thing.
+    /// The kernel's descriptor of the queue, if there is such a thing.
     fn handle(&self) -> Option<&Handle>;
+
+    /// What an event loop can wait on; `None`: there is no such thing.
+    fn poller(&self, _: Purpose) -> Option<Result<Poller>> {
+        None
+    }
 
     /// Removes the name if it still names this queue.
     fn unlink_if_same(&self) -> Result<bool>;

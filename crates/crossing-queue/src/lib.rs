@@ -32,8 +32,11 @@ mod endpoint;
 mod error;
 mod message;
 mod options;
+mod poll;
 mod properties;
 mod queue;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+pub mod tokio;
 
 pub use crossing_sys::mq::Direction;
 pub use delivery::{Delivery, NotHeld, Priority};
@@ -41,6 +44,7 @@ pub use endpoint::QueueEndpoint;
 pub use error::{RecvError, SendError, TryRecvError, TrySendError};
 pub use message::Message;
 pub use options::{Overflow, QueueOptions};
+pub use poll::{Interest, Poller};
 pub use properties::{Properties, PropertiesRef};
 pub use queue::{Capabilities, Glimpse, Queue, Receiver, Sender, Stats};
 

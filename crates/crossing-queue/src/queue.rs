@@ -37,7 +37,7 @@ pub struct Capabilities {
     pub zero_copy: bool,
     /// Whether messages carry a type by which they can be received.
     pub message_types: bool,
-    /// Whether there is a handle for an event loop to wait on.
+    /// Whether there is a handle for an event loop to wait on: [`Receiver::poller`], [`Sender::poller`].
     pub pollable: bool,
 }
 
@@ -404,7 +404,21 @@ impl Sender {
         Ok(messages.len())
     }
 
-    /// What an event loop can wait on: writable while there is room. `None` where the endpoint has none.
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &*self.0.backend
+    }
+
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn overflow(&self) -> Overflow {
+        self.0.overflow
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// The descriptor of a queue of the kernel: writable while there is room. `None` where the endpoint has none; all that
+    /// are [pollable](Capabilities::pollable) have a [`poller`](Self::poller).
     #[must_use]
     pub fn handle(&self) -> Option<&Handle> {
         self.0.backend.handle()
@@ -499,7 +513,16 @@ impl Receiver {
         self.recv_until(Some(deadline))
     }
 
-    /// What an event loop can wait on: readable while a message is there. `None` where the endpoint has none.
+    pub(crate) fn backend(&self) -> &dyn Backend {
+        &*self.0.backend
+    }
+
+    pub(crate) fn endpoint(&self) -> &str {
+        &self.0.endpoint
+    }
+
+    /// The descriptor of a queue of the kernel: readable while a message is there. `None` where the endpoint has none; all
+    /// that are [pollable](Capabilities::pollable) have a [`poller`](Self::poller).
     #[must_use]
     pub fn handle(&self) -> Option<&Handle> {
         self.0.backend.handle()

@@ -23,6 +23,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
+/// Whether there are doorbells on this system.
+pub const SUPPORTED: bool = os::SUPPORTED;
+
 /// Where the doorbells of one piece of shared memory hang.
 #[derive(Debug, Clone)]
 #[allow(dead_code)] // not every system reads all of it

@@ -39,7 +39,7 @@ pub mod net {
     pub use crossing_net::*;
 }
 
-/// Streams and listeners for tokio, with the nouns of [`net`].
+/// Streams and listeners, senders and receivers of queues for tokio, with the nouns of [`net`] and [`queue`].
 ///
 /// # Platform-specific behavior
 /// Unix alone: elsewhere this is empty.
@@ -47,6 +47,8 @@ pub mod net {
 pub mod tokio {
     #[cfg(all(unix, not(crossing_os_stub)))]
     pub use crossing_net::tokio::*;
+    #[cfg(all(unix, not(crossing_os_stub)))]
+    pub use crossing_queue::tokio::*;
 }
 
 /// Topics: publish and subscribe over shared memory.

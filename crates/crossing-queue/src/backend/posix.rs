@@ -5,6 +5,7 @@ use crate::delivery::{Delivery, Pool, Priority};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message as Outgoing;
 use crate::options::{How, QueueOptions};
+use crate::poll::{Poller, Purpose};
 use crate::queue::{Capabilities, Glimpse, Stats};
 use crossing_sys::Result;
 use crossing_sys::file::Handle;
@@ -103,6 +104,13 @@ impl Backend for Posix {
 
     fn handle(&self) -> Option<&Handle> {
         Some(self.0.handle())
+    }
+
+    fn poller(&self, purpose: Purpose) -> Option<Result<Poller>> {
+        // A handle of its own: an event loop takes each descriptor once.
+        let handle = self.0.handle().try_clone();
+        let error = |cause| crossing_sys::Error::os(cause, "poll", "POSIX message queue");
+        Some(handle.map(|handle| Poller::of_kernel(handle, purpose)).map_err(error))
     }
 
     fn unlink_if_same(&self) -> Result<bool> {

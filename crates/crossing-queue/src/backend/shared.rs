@@ -5,8 +5,9 @@ use crate::delivery::{Delivery, Pool};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message;
 use crate::options::{How, QueueOptions};
+use crate::poll::{Poller, Purpose};
 use crate::queue::{Capabilities, Glimpse, Stats};
-use crossing_ring::queue::{Held, Message as Put, PutError, QueueHeader, SlotQueue, Wishes};
+use crossing_ring::queue::{Held, Message as Put, PutError, QueueHeader, SlotQueue, Which, Wishes};
 use crossing_shm::{Segment, registry};
 use crossing_sync::Until;
 use crossing_sys::file::Handle;
@@ -33,7 +34,7 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
     drop_oldest: true,
     zero_copy: true,
     message_types: false,
-    pollable: false,
+    pollable: crossing_sys::doorbell::SUPPORTED,
 };
 
 #[derive(Debug, Clone)]
@@ -258,6 +259,14 @@ impl Backend for Shared {
 
     fn handle(&self) -> Option<&Handle> {
         None
+    }
+
+    fn poller(&self, purpose: Purpose) -> Option<Result<Poller>> {
+        let which = match purpose {
+            Purpose::Receive => Which::Arrivals,
+            Purpose::Send => Which::Room,
+        };
+        Some(self.queue.doorbell(which).map(Poller::of_shared))
     }
 
     fn unlink_if_same(&self) -> Result<bool> {

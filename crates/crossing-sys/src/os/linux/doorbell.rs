@@ -13,6 +13,8 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+pub(crate) const SUPPORTED: bool = true;
+
 #[derive(Debug)]
 pub(crate) struct Bell {
     fifo: OwnedFd,

@@ -5,6 +5,8 @@ use crate::file::Handle;
 use std::io;
 use std::time::{Duration, Instant};
 
+pub(crate) const SUPPORTED: bool = false;
+
 #[derive(Debug)]
 pub(crate) struct Bell(std::convert::Infallible);
 

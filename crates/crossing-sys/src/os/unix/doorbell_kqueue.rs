@@ -15,6 +15,8 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::ptr;
 use std::time::Duration;
 
+pub(crate) const SUPPORTED: bool = true;
+
 #[derive(Debug)]
 pub(crate) struct Bell {
     fifo: OwnedFd,

@@ -19,6 +19,8 @@ use windows_sys::Win32::System::Threading::{
     WaitForThreadpoolTimerCallbacks,
 };
 
+pub(crate) const SUPPORTED: bool = true;
+
 #[derive(Debug)]
 pub(crate) struct Bell {
     /// Closed before the event.

@@ -1,0 +1,190 @@
+//! Queues for tokio: the same messages, the same deliveries, waited for by tokio's reactor.
+//!
+//! Every method says what happens if its future is dropped before it is ready (`select!`, a timeout). A runtime with I/O
+//! enabled must be there. Queues that have nothing to wait on (`sysv:`) are refused.
+//!
+//! ```
+//! use crossing_queue::{Queue, tokio::{Receiver, Sender}};
+//! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+//! let name = format!("shm:crossing-tokio-doc-{}", std::process::id());
+//! let queue = Queue::options().capacity(8).unlink_on_drop(true).create(&name)?;
+//! let (mut sender, mut receiver) = (Sender::new(&queue.sender()?)?, Receiver::new(&queue.receiver()?)?);
+//! let (delivery, sent) = tokio::join!(receiver.recv(), sender.send(b"hello"));
+//! sent?;
+//! assert_eq!(*delivery?, *b"hello");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! # }).unwrap();
+//! ```
+
+use crate::poll::{Interest, Poller};
+use crate::{Delivery, Message, Overflow, RecvError, SendError, TryRecvError, TrySendError};
+use crossing_sys::{Error, Result};
+use tokio::io::unix::AsyncFd;
+
+/// A poller that tokio's reactor watches.
+#[derive(Debug)]
+struct Watched {
+    poller: AsyncFd<Poller>,
+    interest: Interest,
+}
+
+impl Watched {
+    fn new(poller: Poller, endpoint: &str) -> Result<Self> {
+        let interest = poller.interest();
+        let wanted = match interest {
+            Interest::Readable => tokio::io::Interest::READABLE,
+            Interest::Writable => tokio::io::Interest::WRITABLE,
+        };
+        // Deprecated, since a type may lie about its descriptor; the other way is unsafe. A poller owns its own as long as it
+        // lives.
+        #[allow(deprecated)]
+        let poller = AsyncFd::with_interest(poller, wanted);
+        let poller = poller.map_err(|cause| Error::os(cause, "wait with tokio on", endpoint.to_owned()))?;
+        Ok(Self { poller, interest })
+    }
+
+    /// Tries until it gives something, asleep in between. Nothing is awaited after it gave something, so whoever drops the
+    /// future drops nothing else.
+    async fn until<T>(&self, mut attempt: impl FnMut() -> Option<Result<T>>) -> Result<T> {
+        // A queue that is never empty leaves the other tasks their turn.
+        tokio::task::coop::consume_budget().await;
+        loop {
+            // The usual case costs no arming.
+            if let Some(outcome) = attempt() {
+                return outcome;
+            }
+            self.poller.get_ref().arm()?;
+            if let Some(outcome) = attempt() {
+                return outcome;
+            }
+            let failed = |cause| Error::os(cause, "wait with tokio on", "queue");
+            let mut ready = match self.interest {
+                Interest::Readable => self.poller.readable().await.map_err(failed)?,
+                Interest::Writable => self.poller.writable().await.map_err(failed)?,
+            };
+            // What comes from here on is a new event; what came until now is found by the attempt.
+            ready.clear_ready();
+        }
+    }
+}
+
+/// The receiving end of a queue, for tokio. For several tasks, make one for each: each message goes to one of them.
+#[derive(Debug)]
+pub struct Receiver {
+    inner: crate::Receiver,
+    watched: Watched,
+}
+
+impl Receiver {
+    /// Makes one of a receiver.
+    ///
+    /// # Errors
+    /// As [`crate::Receiver::poller`].
+    ///
+    /// # Panics
+    /// Outside of a runtime of tokio with I/O enabled.
+    pub fn new(receiver: &crate::Receiver) -> Result<Self> {
+        let watched = Watched::new(receiver.poller()?, receiver.endpoint())?;
+        Ok(Self { inner: receiver.clone(), watched })
+    }
+
+    /// The receiver that waits without tokio.
+    #[must_use]
+    pub fn blocking(&self) -> &crate::Receiver {
+        &self.inner
+    }
+
+    /// Receives, waiting without end.
+    ///
+    /// # Cancel safety
+    /// Safe: if the future is dropped before it is ready, no message was taken.
+    ///
+    /// # Errors
+    /// [`RecvError::Os`].
+    pub async fn recv(&mut self) -> Result<Delivery, RecvError> {
+        let attempt = || match self.inner.try_recv() {
+            Ok(delivery) => Some(Ok(delivery)),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Os(error)) => Some(Err(error)),
+        };
+        self.watched.until(attempt).await.map_err(RecvError::Os)
+    }
+
+    /// Receives at most `max` messages that are there, waiting for the first.
+    ///
+    /// # Cancel safety
+    /// Safe: if the future is dropped before it is ready, no message was taken.
+    ///
+    /// # Errors
+    /// [`RecvError::Os`], if there is not even one.
+    pub async fn recv_many(&mut self, max: usize) -> Result<Vec<Delivery>, RecvError> {
+        let mut all = Vec::new();
+        if max > 0 {
+            all.push(self.recv().await?);
+            // What went wrong will go wrong again, with nothing in hand.
+            while all.len() < max
+                && let Ok(delivery) = self.inner.try_recv()
+            {
+                all.push(delivery);
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The sending end of a queue, for tokio. For several tasks, make one for each.
+#[derive(Debug)]
+pub struct Sender {
+    inner: crate::Sender,
+    watched: Watched,
+}
+
+impl Sender {
+    /// Makes one of a sender.
+    ///
+    /// # Errors
+    /// As [`crate::Sender::poller`].
+    ///
+    /// # Panics
+    /// Outside of a runtime of tokio with I/O enabled.
+    pub fn new(sender: &crate::Sender) -> Result<Self> {
+        let watched = Watched::new(sender.poller()?, sender.endpoint())?;
+        Ok(Self { inner: sender.clone(), watched })
+    }
+
+    /// The sender that waits without tokio.
+    #[must_use]
+    pub fn blocking(&self) -> &crate::Sender {
+        &self.inner
+    }
+
+    /// Sends with the lowest priority, waiting for room without end.
+    ///
+    /// # Cancel safety
+    /// Safe: if the future is dropped before it is ready, nothing was sent.
+    ///
+    /// # Errors
+    /// As [`crate::Sender::send`].
+    pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
+        self.send_message(&Message::new(message)).await
+    }
+
+    /// Sends a message with its priority, time to live, delay and properties, waiting for room without end.
+    ///
+    /// # Cancel safety
+    /// Safe: if the future is dropped before it is ready, nothing was sent.
+    ///
+    /// # Errors
+    /// As [`crate::Sender::send_message`].
+    pub async fn send_message(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+        let waits = self.inner.overflow() != Overflow::Fail;
+        let attempt = || match self.inner.try_send_message(message) {
+            Ok(()) => Some(Ok(Ok(()))),
+            Err(TrySendError::Full) if waits => None,
+            Err(TrySendError::Full) => Some(Ok(Err(SendError::Full))),
+            Err(TrySendError::TooLarge { len, max }) => Some(Ok(Err(SendError::TooLarge { len, max }))),
+            Err(TrySendError::Os(error)) => Some(Err(error)),
+        };
+        self.watched.until(attempt).await.map_err(SendError::Os)?
+    }
+}
