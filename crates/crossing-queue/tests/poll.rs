@@ -5,6 +5,7 @@ use crossing_sys::ErrorKind;
 use crossing_sys::doorbell::wait_any;
 use crossing_testkit::proxy::Random;
 use crossing_testkit::{Child, Role, role, unique_name, watchdog};
+#[cfg(unix)]
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 

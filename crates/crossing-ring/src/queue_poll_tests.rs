@@ -111,3 +111,54 @@ fn scribbled_words_delay_and_no_more() {
     put(queue, b"2", 0).unwrap();
     assert!(ready(&doorbell, Duration::ZERO), "arming did not put the word right");
 }
+
+/// Without the alarm a single lost ring would be waited for without end.
+#[test]
+fn no_ring_is_lost() {
+    let _guard = crossing_testkit::watchdog(ENOUGH);
+    const COUNT: u32 = 20_000;
+    const WAITERS: usize = 2;
+    let fresh = fresh(WISHES);
+    let queue = &fresh.queue;
+    std::thread::scope(|threads| {
+        let receivers: Vec<_> = (0..WAITERS)
+            .map(|_| {
+                threads.spawn(|| {
+                    let doorbell = queue.doorbell(Which::Arrivals).unwrap();
+                    let mut seen = Vec::new();
+                    'all: loop {
+                        doorbell.arm_without_alarm().unwrap();
+                        while let Some(body) = body(queue) {
+                            let number = u32::from_le_bytes(body.try_into().unwrap());
+                            if number >= COUNT {
+                                break 'all;
+                            }
+                            seen.push(number);
+                        }
+                        assert!(ready(&doorbell, ENOUGH), "a ring was lost");
+                    }
+                    seen
+                })
+            })
+            .collect();
+        let doorbell = queue.doorbell(Which::Room).unwrap();
+        let mut random = crossing_testkit::proxy::Random::new(11);
+        for number in 0..COUNT + WAITERS as u32 {
+            loop {
+                doorbell.arm_without_alarm().unwrap();
+                if put(queue, &number.to_le_bytes(), 0).is_ok() {
+                    break;
+                }
+                assert!(ready(&doorbell, ENOUGH), "a ring for room was lost");
+            }
+            // Now and then the receivers find nothing, and arm.
+            for _ in 0..random.below(4) * random.below(300) {
+                std::hint::spin_loop();
+            }
+        }
+        let mut seen: Vec<u32> =
+            receivers.into_iter().flat_map(|receiver| receiver.join().unwrap()).collect();
+        seen.sort_unstable();
+        assert!(seen.into_iter().eq(0..COUNT));
+    });
+}

@@ -6,6 +6,7 @@ use super::words::{DOORBELLS, Words};
 use crossing_sys::doorbell::Doorbell;
 use crossing_sys::file::Handle;
 use crossing_sys::{Error, ErrorKind, Result};
+use std::time::Instant;
 
 /// What an event loop waits on for a queue: see [`arm`](Self::arm).
 #[derive(Debug)]
@@ -69,11 +70,16 @@ impl QueueDoorbell {
     /// # Errors
     /// `ApiMisuse` in a forked child; the operating system's.
     pub fn arm(&self) -> Result<()> {
+        let again = self.arm_without_alarm()?;
+        self.doorbell().set_alarm(again)
+    }
+
+    /// Arms it; says when to look again although nobody rang.
+    pub(super) fn arm_without_alarm(&self) -> Result<Instant> {
         self.queue.refuse_fork()?;
         self.doorbell().silence()?;
         let patrol = self.doorbell().alarm_passed();
-        let again = self.queue.core().arm_doorbell(self.which, self.index, patrol);
-        self.doorbell().set_alarm(again)
+        Ok(self.queue.core().arm_doorbell(self.which, self.index, patrol))
     }
 }
 
