@@ -13,6 +13,9 @@ use crossing_sys::file::Access;
 use crossing_sys::{Error, ErrorKind, Result};
 use std::time::{Duration, Instant};
 
+#[path = "event_poll.rs"]
+mod poll;
+
 const SCHEMA: u64 = u64::from_le_bytes(*b"event\0\0\x01");
 /// How long a waiter sleeps before it looks by itself.
 const SLICE: Duration = Duration::from_millis(100);

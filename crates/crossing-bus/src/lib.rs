@@ -26,9 +26,12 @@ mod loan;
 mod member;
 mod options;
 mod payload;
+mod poll;
 mod publisher;
 mod sample;
 mod subscriber;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+pub mod tokio;
 
 pub use changes::{Change, ChangeKind};
 pub use crossing_ring::broadcast::EventSet;
@@ -37,6 +40,7 @@ pub use event::{Event, EventOptions, Notifier, Waiter};
 pub use loan::Loan;
 pub use options::{Overflow, Topic, TopicOptions, Waiting};
 pub use payload::Payload;
+pub use poll::Poller;
 pub use publisher::Publisher;
 pub use sample::Sample;
 pub use subscriber::Subscriber;

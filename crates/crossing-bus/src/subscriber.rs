@@ -17,6 +17,9 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[path = "subscriber_poll.rs"]
+mod poll;
+
 /// How long a subscriber sleeps before it looks by itself who is there.
 const SLICE: Duration = Duration::from_secs(1);
 /// The same where a publisher may not see that it sleeps: this process may not fence it.
@@ -410,9 +413,8 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         if self.looked.elapsed() >= SLICE { self.look(false) } else { Ok(()) }
     }
 
-    #[cold]
-    fn sleep(&mut self, until: Until) -> Result<()> {
-        let ticket = self.home.bell.prepare();
+    /// Says to each publisher that this one will wait; gives for how long it may trust to be woken.
+    fn announce(&self) -> Duration {
         let mut blind = false;
         for source in &self.sources {
             if let Some(bell) = &source.bell {
@@ -421,11 +423,17 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             }
         }
         // Those who do not fence between a message and their look whether somebody sleeps are fenced here.
-        let blind = blind && !asymmetric::heavy();
+        if blind && !asymmetric::heavy() { BLIND } else { SLICE }
+    }
+
+    #[cold]
+    fn sleep(&mut self, until: Until) -> Result<()> {
+        let ticket = self.home.bell.prepare();
+        let slice = self.announce();
         if self.has_something() {
             return Ok(());
         }
-        let slice = Instant::now() + if blind { BLIND } else { SLICE };
+        let slice = Instant::now() + slice;
         let deadline = if let Until::At(at) = until { at.min(slice) } else { slice };
         self.home.bell.wait(ticket, Some(deadline));
         if self.looked.elapsed() >= SLICE { self.look(false) } else { Ok(()) }

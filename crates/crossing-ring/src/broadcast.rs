@@ -17,12 +17,13 @@ mod body;
 mod cursors;
 mod event;
 mod layout;
+mod poll;
 mod reader;
 mod ring;
 mod view;
 mod writer;
 
-pub use self::bell::{BELL_LEN, Bell};
+pub use self::bell::{BELL_DOORBELLS, BELL_LEN, Bell};
 pub use self::body::{Body, Copies, Loan};
 pub use self::cursors::{Cursors, MAX_RINGS, PeerCursors, cursors_len};
 pub use self::event::{EVENT_IDS, EVENT_LEN, EventBell, EventSet};
@@ -30,6 +31,7 @@ pub use self::layout::{
     CursorsHeader, Figures, MAX_ALIGN, MAX_BORROWED, MAX_DEPTH, MAX_INLINE, MAX_LOANS, MAX_SUBSCRIBERS,
     RingHeader, Shape,
 };
+pub use self::poll::BellDoorbell;
 pub use self::reader::{Hold, Manner, Outcome, RingReader, Taken};
 pub use self::writer::{Refusal, RingWriter};
 

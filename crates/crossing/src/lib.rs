@@ -39,12 +39,15 @@ pub mod net {
     pub use crossing_net::*;
 }
 
-/// Streams and listeners, senders and receivers of queues for tokio, with the nouns of [`net`] and [`queue`].
+/// Streams and listeners, senders and receivers of queues, subscribers of topics and waiters of events for tokio, with the
+/// nouns of [`net`], [`queue`] and [`bus`].
 ///
 /// # Platform-specific behavior
 /// Unix alone: elsewhere this is empty.
 #[cfg(feature = "tokio")]
 pub mod tokio {
+    #[cfg(all(unix, not(crossing_os_stub)))]
+    pub use crossing_bus::tokio::*;
     #[cfg(all(unix, not(crossing_os_stub)))]
     pub use crossing_net::tokio::*;
     #[cfg(all(unix, not(crossing_os_stub)))]

@@ -2,7 +2,8 @@
 //!
 //! # Protocol
 //! The bell is a segment of its own because its ringers must write it. `bell` is a
-//! [`RawBell`], whose protocol stands there; the owner alone sleeps. `news` counts
+//! [`RawBell`], whose protocol stands there; the owner alone sleeps, or waits in event loops with the
+//! [doorbells](crossing_sync::raw::doorbell) beside it. `news` counts
 //! joins and leaves: who joins or leaves adds one to each other member's (`ORD: bell-news (seqcst) <-> bell-news-look`)
 //! and rings; the owner looks for members when it differs from what it last saw. `wanted`, in the bell of a publisher, is set
 //! by subscribers that are about to sleep, before their last look at its ring; the publisher looks at it after each
@@ -22,6 +23,9 @@ use crossing_sys::Result;
 use std::sync::Arc;
 use std::time::Instant;
 
+/// In how many event loops the owner of a bell can wait at a time.
+pub const BELL_DOORBELLS: usize = 4;
+
 /// Bytes that the segment of a bell needs.
 pub const BELL_LEN: usize = 64;
 
@@ -31,7 +35,8 @@ struct BellWords {
     bell: RawBell,
     news: AtomicU32,
     wanted: AtomicU32,
-    zero: [AtomicU32; 12],
+    doorbells: [AtomicU64; BELL_DOORBELLS],
+    zero: [AtomicU64; 6 - BELL_DOORBELLS],
 }
 
 const _: () = assert!(size_of::<BellWords>() == BELL_LEN);
@@ -71,6 +76,25 @@ impl Bell {
         atomics(&self.view, 0)
     }
 
+    /// The doorbells beside it.
+    pub(super) fn row(&self) -> Row<'_> {
+        Row::new(&self.words().doorbells, 0)
+    }
+
+    /// The owner arms one of them.
+    pub(super) fn arm(&self, index: usize) {
+        self.words().bell.arm(&self.me, self.row(), index);
+    }
+
+    /// Another handle of the same bell.
+    pub(super) fn twin(&self) -> Self {
+        Self { view: self.view.clone(), me: Arc::clone(&self.me) }
+    }
+
+    pub(super) fn participant(&self) -> &Arc<Participant> {
+        &self.me
+    }
+
     /// Who this process is among the bell's participants.
     #[must_use]
     pub fn me(&self) -> ParticipantId {
@@ -99,7 +123,7 @@ impl Bell {
     /// Wakes the owner if it sleeps, after a SeqCst operation that made what it waits for; else no system call.
     #[inline]
     pub fn ring(&self) {
-        self.words().bell.ring(&self.me, || Row::NONE);
+        self.words().bell.ring(&self.me, || self.row());
     }
 
     /// Tells the owner that a member came or went.

@@ -41,7 +41,7 @@ pub(super) fn words(view: &View, offset: usize, count: usize) -> &[AtomicU64] {
 }
 
 /// A range from the start of a region, kept mapped.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct View {
     base: NonNull<u8>,
     len: usize,
