@@ -3,7 +3,7 @@
 use super::*;
 use crossing_shm::Segment;
 use crossing_testkit::{Child, role, unique_name};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 use zerocopy::IntoBytes;
 
@@ -260,4 +260,39 @@ fn what_is_held_is_not_lent_again() {
     assert_eq!(read(&mut reader, 600), Ok(vec![7; 500]));
     writer.expel(9);
     assert_eq!(read(&mut reader, 600), Ok(vec![7; 500]));
+}
+
+/// Without the alarm a single lost ring would be waited for without end.
+#[test]
+fn no_ring_of_a_bells_doorbell_is_lost() {
+    let late = Duration::from_secs(60);
+    let _guard = crossing_testkit::watchdog(late);
+    const COUNT: u32 = 20_000;
+    let mut options = Segment::options();
+    options.size(BELL_LEN);
+    let segment = options.create(&unique_name("bell")).unwrap();
+    let bell = Bell::open(&segment).unwrap();
+    let doorbell = bell.doorbell().unwrap();
+    let seen = AtomicU32::new(0);
+    std::thread::scope(|threads| {
+        threads.spawn(|| {
+            for number in 0..COUNT {
+                bell.tell();
+                // Each ring is for one that waits, or is about to.
+                while seen.load(Ordering::SeqCst) <= number {
+                    std::thread::yield_now();
+                }
+            }
+        });
+        while seen.load(Ordering::SeqCst) < COUNT {
+            bell.arm_doorbell(&doorbell).unwrap();
+            let news = bell.news();
+            if news == seen.load(Ordering::SeqCst) {
+                let deadline = Some(std::time::Instant::now() + late);
+                let ready = crossing_sys::doorbell::wait_any(&[doorbell.handle()], deadline).unwrap();
+                assert!(ready.is_some(), "a ring was lost");
+            }
+            seen.store(news, Ordering::SeqCst);
+        }
+    });
 }
