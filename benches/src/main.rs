@@ -5,6 +5,7 @@ mod net;
 mod pthread;
 mod queue;
 mod table;
+mod topic;
 mod uncontended;
 
 use clap::Parser;
@@ -36,6 +37,18 @@ enum Bench {
         #[arg(long)]
         only: Option<String>,
     },
+    /// Topics: ours against raw memory, iceoryx2 and Aeron.
+    Topic {
+        /// Interleaved rounds of each measurement.
+        #[arg(long, default_value_t = 5)]
+        rounds: usize,
+        /// Only the rows whose description contains this.
+        #[arg(long)]
+        only: Option<String>,
+    },
+    /// One process of a topic's measurement (started by this program).
+    #[command(hide = true)]
+    TopicWorker(topic::Worker),
     /// One process of a queue's measurement (started by this program).
     #[command(hide = true)]
     QueueWorker(queue::Worker),
@@ -55,6 +68,8 @@ fn main() {
     match Bench::parse() {
         Bench::Worker { kind, directory, milliseconds } => contended::work(&kind, &directory, milliseconds),
         Bench::QueueWorker(worker) => queue::work(&worker),
+        Bench::TopicWorker(worker) => topic::work(&worker),
+        Bench::Topic { rounds, only } => table::print(&topic::rows(rounds, only.as_deref())),
         Bench::Net { rounds, only } => table::print(&net::rows(rounds, only.as_deref())),
         Bench::Queue { rounds, only } => table::print(&queue::rows(rounds, only.as_deref())),
         Bench::Lock { rounds } => {

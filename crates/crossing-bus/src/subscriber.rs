@@ -9,12 +9,11 @@ use crate::member::{self, Home, Role, Source};
 use crate::options::{Terms, Waiting};
 use crate::payload::Payload;
 use crate::sample::Sample;
-use crossing_ring::broadcast::{Copies, Cursors, Hold, Manner, Outcome};
+use crossing_ring::broadcast::{Cursors, Hold, Manner, Memory, Outcome};
 use crossing_sync::Until;
 use crossing_sys::{Error, ErrorKind, Result, asymmetric};
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 #[path = "subscriber_poll.rs"]
@@ -40,7 +39,7 @@ pub struct Subscriber<T: Payload + ?Sized> {
     looked: Instant,
     /// The source to look at first.
     turn: usize,
-    copies: Arc<Copies>,
+    memory: Memory,
     changes: Changes,
     home: Home,
     payload: PhantomData<fn() -> Box<T>>,
@@ -56,13 +55,14 @@ pub(crate) fn peek<T: Payload + ?Sized>(topic: &str, terms: &Terms) -> Result<Op
     let mut found = member::look(topic)?;
     found.retain(|one| one.role == Role::Publisher);
     found.sort_by_key(|one| std::cmp::Reverse(one.number));
-    let manner = Manner { hold: None, copies: &Arc::default(), len: fixed_len::<T>() };
+    let mut memory = Memory::default();
+    let mut manner = Manner { hold: None, memory: &mut memory, len: fixed_len::<T>() };
     for one in found {
         let Some(mut source) = Source::open(topic, one.number, &terms.shape)? else { continue };
         for _ in 0..PATIENCE {
             let Some(position) = source.ring.tail().checked_sub(1) else { break };
             // Overwritten while it was read: there is a newer one.
-            if let Ok(taken) = source.ring.take(position, &manner) {
+            if let Ok(taken) = source.ring.take(position, &mut manner) {
                 let publisher = source.ring.header().key();
                 let (body, payload) = (taken.body, PhantomData);
                 return Ok(Some(Sample { body, publisher, position, missed: 0, payload }));
@@ -82,7 +82,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             news: 0,
             looked: Instant::now(),
             turn: 0,
-            copies: Arc::default(),
+            memory: Memory::default(),
             changes: Changes::default(),
             home,
             payload: PhantomData,
@@ -212,7 +212,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     ///
     /// # Errors
     /// `Empty`; `TooManyHeld`; `Os`.
-    #[inline(always)]
+    #[inline]
     pub fn try_recv(&mut self) -> Result<Sample<T>, TryRecvError> {
         loop {
             let index = self.find().map_err(TryRecvError::Os)?.ok_or(TryRecvError::Empty)?;
@@ -224,7 +224,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     }
 
     /// A publisher that has something new, the one after the last one first.
-    #[inline(always)]
+    #[inline]
     fn find(&mut self) -> Result<Option<usize>> {
         if let Some(error) = self.home.forked() {
             return Err(error);
@@ -253,9 +253,8 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         Ok(None)
     }
 
-    /// Takes the next message of a publisher. Inlined by force, as [`RingReader::take`](
-    /// crossing_ring::broadcast::RingReader::take) is, so that a short one is copied once.
-    #[inline(always)]
+    /// Takes the next message of a publisher.
+    #[inline]
     fn take(&mut self, index: usize) -> Result<Sample<T>, Outcome> {
         let source = &mut self.sources[index];
         let hold = self.terms.in_place.then_some(Hold {
@@ -263,9 +262,9 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             entry: source.entry,
             key: self.home.key,
         });
-        let manner = Manner { hold, copies: &self.copies, len: fixed_len::<T>() };
+        let mut manner = Manner { hold, memory: &mut self.memory, len: fixed_len::<T>() };
         let position = source.next;
-        let taken = source.ring.take(position, &manner)?;
+        let taken = source.ring.take(position, &mut manner)?;
         let missed = source.missed.saturating_add(taken.dropped);
         source.missed = 0;
         source.next = position.wrapping_add(1);
@@ -334,7 +333,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     ///
     /// # Errors
     /// `Os`.
-    #[inline(always)]
+    #[inline]
     pub fn recv(&mut self) -> Result<Sample<T>, RecvError> {
         self.recv_until(Until::Never)
     }
@@ -357,7 +356,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         self.recv_until(Until::At(deadline))
     }
 
-    #[inline(always)]
+    #[inline]
     fn recv_until(&mut self, until: Until) -> Result<Sample<T>, RecvError> {
         loop {
             if let Some(index) = self.find().map_err(RecvError::Os)? {

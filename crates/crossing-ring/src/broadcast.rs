@@ -20,11 +20,12 @@ mod layout;
 mod poll;
 mod reader;
 mod ring;
+mod scratch;
 mod view;
 mod writer;
 
 pub use self::bell::{BELL_DOORBELLS, BELL_LEN, Bell};
-pub use self::body::{Body, Copies, Loan};
+pub use self::body::{Body, Loan, Memory};
 pub use self::cursors::{Cursors, MAX_RINGS, PeerCursors, cursors_len};
 pub use self::event::{EVENT_IDS, EVENT_LEN, EventBell, EventSet};
 pub use self::layout::{

@@ -36,8 +36,10 @@ fn reader(name: &str) -> (Segment, RingReader) {
 }
 
 fn read(reader: &mut RingReader, position: u64) -> Result<Vec<u8>, Outcome> {
-    let manner = Manner { hold: None, copies: &std::sync::Arc::default(), len: None };
-    reader.take(position, &manner).map(|taken| taken.body.to_vec())
+    let mut memory = Memory::default();
+    reader
+        .take(position, &mut Manner { hold: None, memory: &mut memory, len: None })
+        .map(|taken| taken.body.to_vec())
 }
 
 /// Publishes, and takes back what nobody holds where there are no subscribers.
@@ -205,11 +207,11 @@ fn what_is_held_is_not_lent_again() {
     let entry = cursors.begin(5, 0).unwrap();
     let peer = Segment::options().read_only(true).open(&own).unwrap();
     let peer = PeerCursors::open(&peer).unwrap();
-    let copies = std::sync::Arc::default();
+    let mut memory = Memory::default();
     macro_rules! take {
         ($position:expr) => {{
             let hold = Some(Hold { cursors: &cursors, entry, key: 9 });
-            reader.take($position, &Manner { hold, copies: &copies, len: None })
+            reader.take($position, &mut Manner { hold, memory: &mut memory, len: None })
         }};
     }
     let message = |number: u64| vec![number as u8; 1000];

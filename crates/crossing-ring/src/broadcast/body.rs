@@ -2,61 +2,14 @@
 #![allow(unsafe_code)] // slices of chunks that are held or lent, and plain values in place
 
 use super::cursors::Hazard;
-use super::layout::MAX_INLINE;
 use super::ring::Ring;
+use super::scratch::{Scratch, Short};
 use crossing_sync::Plain;
-use crossing_sync::atomic::{AtomicU64, Ordering};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, PoisonError};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
-
-/// A short message, by itself.
-#[derive(Clone, Copy, FromBytes, IntoBytes, Immutable)]
-#[repr(C, align(16))]
-pub(super) struct Short {
-    pub(super) words: [u64; MAX_INLINE / 8],
-    pub(super) len: u64,
-    zero: u64,
-}
-
-impl Short {
-    #[inline]
-    pub(super) fn new(len: usize) -> Self {
-        Self { words: [0; MAX_INLINE / 8], len: len.min(MAX_INLINE) as u64, zero: 0 }
-    }
-
-    /// The first `len` bytes of `N` words, which may be changing. Zeros for those that there are not.
-    #[inline(always)]
-    pub(super) fn of<const N: usize>(words: &[AtomicU64], len: usize) -> Self {
-        let mut short = Self::new(len);
-        if let Some(words) = words.first_chunk::<N>() {
-            for (to, word) in short.words.iter_mut().zip(words) {
-                // Relaxed: the caller checks afterwards that nothing changed meanwhile.
-                *to = word.load(Ordering::Relaxed);
-            }
-        }
-        short
-    }
-}
-
-impl Deref for Short {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        &self.words.as_bytes()[..(self.len as usize).min(MAX_INLINE)]
-    }
-}
-
-impl DerefMut for Short {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut [u8] {
-        let len = (self.len as usize).min(MAX_INLINE);
-        &mut self.words.as_mut_bytes()[..len]
-    }
-}
 
 /// A message in its publisher's memory, which does not change as long as this is held.
 pub(super) struct Held {
@@ -148,7 +101,7 @@ impl Loan {
     /// Shortens it to `len` bytes, if it is longer.
     pub fn truncate(&mut self, len: usize) {
         match &mut self.0 {
-            Lent::Short(short) => short.len = short.len.min(len as u64),
+            Lent::Short(short) => short.truncate(len),
             Lent::Chunk(chunk) => chunk.len = chunk.len.min(len),
         }
     }
@@ -238,9 +191,17 @@ impl Drop for Copied {
     }
 }
 
-/// Memory for copies, used again: no allocation once there are as many as the user holds at a time.
+/// Where short messages and copies of long ones lie, of one subscriber; used again: no allocation once there are as many as
+/// the user holds at a time.
 #[derive(Debug, Default)]
-pub struct Copies(Mutex<Vec<Vec<Line>>>);
+pub struct Memory {
+    pub(super) scratch: Scratch,
+    pub(super) copies: Arc<Copies>,
+}
+
+/// Memory for copies of long messages.
+#[derive(Debug, Default)]
+pub(super) struct Copies(Mutex<Vec<Vec<Line>>>);
 
 /// As many are kept; beyond, they are given back to the system.
 const KEPT: usize = 64;

@@ -1,6 +1,6 @@
 //! A subscriber's side of a publisher's ring. The protocol stands at the top of `ring.rs`.
 
-use super::body::{Body, Copies, Held, Kind, Short};
+use super::body::{Body, Copies, Held, Kind, Memory};
 use super::cursors::Cursors;
 use super::layout::RingHeader;
 use super::ring::{GAP, INLINE, Ring, done, is_before};
@@ -39,8 +39,8 @@ pub struct Hold<'a> {
 pub struct Manner<'a> {
     /// To read in place where it can be done.
     pub hold: Option<Hold<'a>>,
-    /// Memory for what is not read in place.
-    pub copies: &'a Arc<Copies>,
+    /// For what is not read in place.
+    pub memory: &'a mut Memory,
     /// The only length that is taken.
     pub len: Option<usize>,
 }
@@ -130,12 +130,12 @@ impl RingReader {
         self.admitted
     }
 
-    /// Takes message `position`. Inlined by force: a short message is then written once, where its user will read it.
+    /// Takes message `position`.
     ///
     /// # Errors
     /// The outcomes.
-    #[inline(always)]
-    pub fn take(&mut self, position: u64, manner: &Manner<'_>) -> Result<Taken, Outcome> {
+    #[inline]
+    pub fn take(&mut self, position: u64, manner: &mut Manner<'_>) -> Result<Taken, Outcome> {
         let ring = &self.ring;
         let index = ring.index(position);
         let slot = ring.slot(index);
@@ -153,17 +153,17 @@ impl RingReader {
         let dropped = self.dropped(index, chunk);
         let max = ring.layout.inline.min(ring.layout.max_len as usize);
         let fits = len <= max && manner.len.is_none_or(|wanted| wanted == len);
-        // As many words as there may be, not as there are: no loop, and no branch that a length decides.
-        let short = match slot {
-            [_, _, words @ ..] if words.len() == 6 => Short::of::<6>(words, len),
-            [_, _, words @ ..] => Short::of::<14>(words, len),
-            _ => return Err(Outcome::Damaged),
-        };
-        if !is_still(slot, sequence) {
-            return Err(Outcome::Gone);
-        }
         if !fits {
-            return Err(Outcome::Damaged);
+            return Err(if is_still(slot, sequence) { Outcome::Damaged } else { Outcome::Gone });
+        }
+        let mut short = manner.memory.scratch.take(len);
+        for (to, word) in short.words().iter_mut().zip(&slot[2..]).take(len.div_ceil(8)) {
+            // Relaxed: as above.
+            *to = word.load(Ordering::Relaxed);
+        }
+        if !is_still(slot, sequence) {
+            manner.memory.scratch.put(short);
+            return Err(Outcome::Gone);
         }
         Ok(Taken { body: Body(Kind::Short(short)), dropped })
     }
@@ -181,7 +181,7 @@ impl RingReader {
     fn take_long(
         &mut self,
         position: u64,
-        manner: &Manner<'_>,
+        manner: &mut Manner<'_>,
         len: usize,
         chunk: u32,
     ) -> Result<Taken, Outcome> {
@@ -210,7 +210,7 @@ impl RingReader {
                 Held { place: ring.view.place(place, len), len, _hazard: hazard, _ring: Arc::clone(ring) };
             Body(Kind::Held(held))
         } else {
-            let mut copied = Copies::take(manner.copies);
+            let mut copied = Copies::take(&manner.memory.copies);
             ring.view.copy_out(place, copied.room(len));
             if !is_still(slot, done(position)) {
                 return Err(Outcome::Gone);

@@ -71,6 +71,16 @@ impl Ring {
         words(&self.view, self.layout.slots + index * len, (SLOT_HEAD + inline) / 8)
     }
 
+    /// Brings the slot of a position near, to be written if `WRITE`.
+    #[inline]
+    pub(super) fn prefetch<const WRITE: bool>(&self, position: u64) {
+        let place = self.layout.slots + self.index(position) * self.layout.slot_len;
+        self.view.prefetch::<WRITE>(place);
+        if self.layout.slot_len > 64 {
+            self.view.prefetch::<WRITE>(place + 64);
+        }
+    }
+
     /// How many messages were dropped before the one in slot `index`, where it says so.
     pub(super) fn gap(&self, index: usize) -> Option<&AtomicU64> {
         let gaps = self.header.shape().drops_newest();

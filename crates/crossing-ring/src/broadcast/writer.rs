@@ -1,12 +1,16 @@
 //! The publisher's side of its ring. The protocol stands at the top of `ring.rs`.
 
-use super::body::{Chunk, Lent, Loan, Short};
+use super::body::{Chunk, Lent, Loan};
 use super::layout::RingHeader;
 use super::ring::{GAP, INLINE, Ring, done};
+use super::scratch::Scratch;
 use crossing_shm::Region;
 use crossing_sync::atomic::{AtomicU64, Ordering};
 use crossing_sys::{Result, asymmetric, crash};
 use std::sync::Arc;
+
+/// How many slots ahead of the one that is written are brought near.
+const AHEAD: u64 = 4;
 
 /// No chunk.
 const NONE: u32 = u32::MAX;
@@ -36,6 +40,8 @@ pub struct RingWriter {
     /// Chunks that no slot names any more, but that subscribers may hold.
     retired: Vec<u32>,
     loans: u32,
+    /// For short loans.
+    scratch: Scratch,
     /// One bit for each chunk, for [`reclaim`](Self::reclaim).
     held: Box<[u64]>,
 }
@@ -58,6 +64,7 @@ impl RingWriter {
             free: (0..count).rev().collect(),
             retired: Vec::with_capacity(count as usize),
             loans: 0,
+            scratch: Scratch::default(),
             held: vec![0; (count as usize).div_ceil(64)].into_boxed_slice(),
             ring: Arc::new(ring),
         })
@@ -127,7 +134,7 @@ impl RingWriter {
             return Err(Refusal::TooMany);
         }
         let loan = if len <= self.ring.layout.inline {
-            Loan(Lent::Short(Short::new(len)))
+            Loan(Lent::Short(self.scratch.take(len)))
         } else {
             let index = self.free.pop().ok_or(Refusal::AllHeld)?;
             let place = self.ring.view.place(self.ring.chunk(index), len);
@@ -145,10 +152,10 @@ impl RingWriter {
     /// Takes back a loan that is not published. One of another ring is forgotten.
     pub fn give_back(&mut self, loan: Loan) {
         self.loans = self.loans.saturating_sub(1);
-        if let Lent::Chunk(chunk) = loan.0
-            && self.is_own(&chunk)
-        {
-            self.free.push(chunk.index);
+        match loan.0 {
+            Lent::Short(short) => self.scratch.put(short),
+            Lent::Chunk(chunk) if self.is_own(&chunk) => self.free.push(chunk.index),
+            Lent::Chunk(_) => {}
         }
     }
 
@@ -182,7 +189,10 @@ impl RingWriter {
     pub fn publish_loan(&mut self, loan: Loan, dropped: u64) {
         self.loans = self.loans.saturating_sub(1);
         match loan.0 {
-            Lent::Short(short) => self.publish_short(&short, dropped),
+            Lent::Short(short) => {
+                self.publish_short(&short, dropped);
+                self.scratch.put(short);
+            }
             Lent::Chunk(chunk) if self.is_own(&chunk) => self.publish_chunk(chunk.index, chunk.len, dropped),
             Lent::Chunk(_) => {}
         }
@@ -258,6 +268,8 @@ impl RingWriter {
     fn publish_short(&mut self, message: &[u8], dropped: u64) {
         let index = self.ring.index(self.next);
         let slot = self.ring.slot(index);
+        // The reader has these lines from the last time around.
+        self.ring.prefetch::<true>(self.next.wrapping_add(AHEAD));
         self.begin(slot);
         self.describe(index, slot, message.len(), INLINE, dropped);
         let (whole, rest) = message.as_chunks::<8>();

@@ -1,0 +1,134 @@
+//! One process of a topic's measurement.
+#![allow(unsafe_code)] // pinning
+
+use super::{Worker, raw};
+use crossing_bus::{Overflow, Publisher, Subscriber, Topic, Waiting};
+use crossing_sys::process::monotonic_nanos;
+use std::hint::black_box;
+
+/// The longest message that rides in its slot.
+const SHORT: usize = 112;
+
+/// To one core, and before others on this machine where that is allowed.
+pub fn pin(core: usize) {
+    // SAFETY: an all-zero set is a valid, empty one.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    // SAFETY: the number is below CPU_SETSIZE on any machine with so few cores.
+    unsafe { libc::CPU_SET(core, &mut set) };
+    // SAFETY: the set is initialised and of the size given. A machine with one core stays unpinned.
+    unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) };
+    // SAFETY: no memory is involved.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) };
+}
+
+/// Writes every byte.
+pub fn fill(bytes: &mut [u8], number: u64) {
+    let (words, rest) = bytes.as_chunks_mut::<8>();
+    words.fill(number.to_ne_bytes());
+    rest.fill(number as u8);
+}
+
+/// Reads every byte; the first 8.
+pub fn read(bytes: &[u8]) -> u64 {
+    let (words, _) = bytes.as_chunks::<8>();
+    black_box(words.iter().fold(0_u64, |sum, word| sum ^ u64::from_ne_bytes(*word)));
+    words.first().map_or(0, |word| u64::from_ne_bytes(*word))
+}
+
+/// Half of the median of the round trips.
+pub fn one_way(times: &mut [u64]) -> f64 {
+    times.sort_unstable();
+    times[times.len() / 2] as f64 / 2.0
+}
+
+fn topic(worker: &Worker, way: &str) -> Topic<[u8]> {
+    let waiting = if worker.role.starts_with("sleep") { Waiting::Sleep } else { Waiting::Spin };
+    let depth = match worker.len {
+        0..=4096 if worker.role == "pub" || worker.role == "sub" => 1024,
+        0..=4096 => 64,
+        _ => 16,
+    };
+    Topic::<[u8]>::options()
+        .depth(depth)
+        .max_len(worker.len as u32)
+        .max_subscribers(1)
+        .overflow(Overflow::Block)
+        .waiting(waiting)
+        .open(&format!("{}-{way}", worker.name))
+        .expect("the topic")
+}
+
+/// With its subscriber.
+fn publisher(worker: &Worker, way: &str) -> Publisher<[u8]> {
+    let publisher = topic(worker, way).publisher().expect("a publisher");
+    while publisher.subscribers() == 0 {
+        publisher.await_news(None).expect("news");
+    }
+    publisher
+}
+
+fn subscriber(worker: &Worker, way: &str) -> Subscriber<[u8]> {
+    topic(worker, way).subscriber().expect("a subscriber")
+}
+
+#[inline]
+fn send(publisher: &Publisher<[u8]>, len: usize, number: u64) {
+    // Short messages ride in their slots: a copy is all there is to it.
+    if len <= SHORT {
+        let mut message = [0; SHORT];
+        fill(&mut message[..len], number);
+        return publisher.send(&message[..len]).expect("sent");
+    }
+    let mut loan = publisher.loan_slice(len).expect("a loan");
+    fill(&mut loan, number);
+    loan.send().expect("sent");
+}
+
+/// One process of a measurement.
+pub fn work(worker: &Worker) {
+    pin(worker.core);
+    if worker.kind != "crossing" {
+        return raw::work(worker);
+    }
+    match worker.role.as_str() {
+        "sub" => {
+            let mut subscriber = subscriber(worker, "there");
+            println!("ready");
+            for number in 0..worker.count {
+                let sample = subscriber.recv().expect("received");
+                assert_eq!((read(&sample), sample.missed()), (number, 0));
+            }
+            println!("{}", monotonic_nanos());
+        }
+        "pub" => {
+            let publisher = publisher(worker, "there");
+            let begun = monotonic_nanos();
+            for number in 0..worker.count {
+                send(&publisher, worker.len, number);
+            }
+            println!("{begun}");
+        }
+        role if role.ends_with("echo") => {
+            let mut subscriber = subscriber(worker, "there");
+            println!("ready");
+            let publisher = publisher(worker, "back");
+            for _ in 0..worker.count {
+                let number = read(&subscriber.recv().expect("received"));
+                send(&publisher, worker.len, number);
+            }
+        }
+        _ => {
+            let mut subscriber = subscriber(worker, "back");
+            let publisher = publisher(worker, "there");
+            let mut times = Vec::with_capacity(worker.count as usize);
+            for number in 0..worker.count {
+                let begun = monotonic_nanos();
+                send(&publisher, worker.len, number);
+                let back = read(&subscriber.recv().expect("received"));
+                times.push(monotonic_nanos() - begun);
+                assert_eq!(back, number);
+            }
+            println!("{}", one_way(&mut times));
+        }
+    }
+}
