@@ -91,7 +91,7 @@ fn an_event_loop_over_two_topics_and_an_event_hears_of_everything() {
     let mut waiter = Event::options().open(&names[2]).unwrap().waiter().unwrap();
     let pollers = ends.each_ref().map(|end| end.poller().unwrap());
     let ids_poller = waiter.poller().unwrap();
-    let mut children: Vec<_> = (0..2).map(|_| publisher(&names, COUNT)).collect();
+    let children: Vec<_> = (0..2).map(|_| publisher(&names, COUNT)).collect();
     let (mut next, mut ids) = ([Vec::new(), Vec::new()], std::collections::BTreeSet::new());
     loop {
         for (at, end) in ends.iter_mut().enumerate() {
@@ -107,9 +107,10 @@ fn an_event_loop_over_two_topics_and_an_event_hears_of_everything() {
         }
         wait(&[&pollers[0], &pollers[1], &ids_poller]);
     }
-    for child in &mut children {
+    for mut child in children {
         child.expect("done");
         child.tell("end");
+        child.wait(LATE).success();
     }
 }
 
@@ -136,6 +137,8 @@ fn killed_publishers_neither_stop_nor_double_anything() {
         }
         child.kill();
     }
+    // Who comes next removes what the dead notifiers left.
+    drop(Event::options().open(&names[2]).unwrap().waiter().unwrap());
 }
 
 #[test]

@@ -91,6 +91,7 @@ async fn receiving_and_waiting_survive_dropped_futures() {
     assert!(ids.await.unwrap().into_iter().eq(0..COUNT));
     child.expect("done");
     child.tell("end");
+    child.wait(LATE).success();
     assert!(subscriber.blocking().try_recv().is_err());
     assert!(dropped > 0, "no future was dropped");
 }
