@@ -11,7 +11,7 @@ const COMPILER: &str = "x86_64-w64-mingw32-gcc";
 /// Debian's packages with Wine and the compiler.
 const DEBIAN: &str = "wine wine64 gcc-mingw-w64-x86-64";
 /// What runs under Wine.
-const PACKAGES: [&str; 12] = [
+const PACKAGES: [&str; 13] = [
     "crossing-wire",
     "crossing-sys",
     "crossing-testkit",
@@ -21,6 +21,7 @@ const PACKAGES: [&str; 12] = [
     "crossing-ring",
     "crossing-queue",
     "crossing-bus",
+    "crossing-conformance-tests",
     "crossing",
     "crossing-interop-windows-tests",
     "crossing-cli",

@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | `shm:NAME` | shared memory, ours | 32 | capacity, length and bytes fixed at creation |
 //! | `mq:/NAME` | POSIX message queue of the kernel | 32768 | capacity and length fixed at creation |
-//! | `sysv:PATH,PROJ`, `sysv:0xKEY` | System V message queue of the kernel | none | bytes in the queue |
+//! | `sysv:PATH,PROJ`, `sysv:0xKEY` | System V message queue of the kernel | 32, by message types, if asked for | bytes in the queue |
 //!
 //! The kernel's talk to any program that uses `mq_open` or `msgget`: the bytes are exactly those of the message. Ours is the
 //! fast one and the one with everything: acknowledgement, expiry, delay, properties, dead letters. What an endpoint

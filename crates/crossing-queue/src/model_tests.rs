@@ -27,6 +27,9 @@ const MAX_LEN: usize = 32;
 fn check(endpoint: &str, steps: &[Step]) {
     let mut options = Queue::options();
     options.capacity(CAPACITY as u64).max_len(MAX_LEN as u64).unlink_on_drop(true);
+    if endpoint.starts_with("sysv:") {
+        options.priorities(8);
+    }
     let queue = match options.create(endpoint) {
         Err(error) if error.kind() == ErrorKind::Unsupported => return,
         other => other.expect("create"),

@@ -111,7 +111,8 @@ impl QueueOptions {
     }
 
     /// How many priorities are needed; an endpoint with fewer is refused. A new `shm:` queue gets so many, by default 32;
-    /// each takes memory: 16 bytes for each message of the capacity.
+    /// each takes memory: 16 bytes for each message of the capacity. On `sysv:` priorities are message types: of n, priority
+    /// p is type n - p; all parties must ask for the same n, and without it there is one priority.
     pub fn priorities(&mut self, levels: u32) -> &mut Self {
         self.priorities = Some(levels);
         self

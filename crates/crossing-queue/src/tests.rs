@@ -193,7 +193,7 @@ fn every_mechanism_crosses_processes() {
 }
 
 #[test]
-fn priorities_go_first_where_there_are_any_and_are_refused_elsewhere() {
+fn priorities_go_first_and_are_types_on_system_v() {
     let [posix, systemv, _] = all_places();
     if !exists(&posix) || !exists(&systemv) {
         return;
@@ -210,12 +210,25 @@ fn priorities_go_first_where_there_are_any_and_are_refused_elsewhere() {
     let Err(TrySendError::Os(error)) = sender.try_send_with(b"x", Priority(32_768)) else { panic!("sent") };
     assert_eq!(error.kind(), ErrorKind::ApiMisuse, "{error}");
 
-    let error = Queue::options().priorities(2).create(&systemv.0).expect_err("none there");
-    assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
     let queue = Queue::options().create(&systemv.0).expect("create");
     assert_eq!(queue.capabilities().priorities, 1);
     let sender = queue.sender().expect("sender");
     assert!(matches!(sender.try_send_with(b"x", Priority(1)), Err(TrySendError::Os(_))));
+    // By message types, where that is asked for: priority p of n is type n - p.
+    let ranked = Queue::options().priorities(8).open(&systemv.0).expect("open");
+    let (sender, receiver) = (ranked.sender().expect("sender"), ranked.receiver().expect("receiver"));
+    for (message, priority) in [(b"a", 0), (b"b", 7), (b"c", 3), (b"d", 7)] {
+        sender.send_with(message, Priority(priority)).expect("send");
+    }
+    let order: Vec<_> = (0..4)
+        .map(|_| receiver.recv().expect("recv"))
+        .map(|d| (d[0], d.priority().0, d.message_type().expect("a type")))
+        .collect();
+    assert_eq!(order, [(b'b', 7, 1), (b'd', 7, 1), (b'c', 3, 5), (b'a', 0, 8)]);
+    let both = Queue::options().priorities(8).message_type(3).open(&systemv.0).expect_err("both");
+    assert_eq!(both.kind(), ErrorKind::ApiMisuse, "{both}");
+    let many = Queue::options().priorities(33).open(&systemv.0).expect_err("too many");
+    assert_eq!(many.kind(), ErrorKind::Unsupported, "{many}");
 }
 
 #[test]

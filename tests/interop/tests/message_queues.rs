@@ -72,6 +72,32 @@ fn the_higher_priority_comes_first_on_both_sides() {
 }
 
 #[test]
+fn prioritised_messages_go_both_ways_in_their_order() {
+    let place = Place::new();
+    let (name, endpoint, _end) = queue(&place);
+    place.cpp("mq_receiver", &[&name, "create"]).run().success();
+    let messages = [("a", "3"), ("b", "31"), ("c", "0"), ("d", "31"), ("e", "3")];
+    for (message, priority) in messages {
+        place.cpp("mq_sender", &[&name, message, priority]).run().success();
+    }
+    let received = place.crossing(&["recv", &endpoint, "--count", "5", "--json"]).run().success();
+    let text = received.text();
+    let order: Vec<_> =
+        ["\"priority\":31", "\"priority\":31", "\"priority\":3", "\"priority\":3", "\"priority\":0"]
+            .into_iter()
+            .zip(text.lines())
+            .filter(|(wanted, line)| line.replace(' ', "").contains(wanted))
+            .collect();
+    assert_eq!(order.len(), 5, "{text}");
+    for (message, priority) in messages {
+        place.crossing(&["send", &endpoint, message, "--priority", priority]).run().success();
+    }
+    for wanted in ["31 1\nb", "31 1\nd", "3 1\na", "3 1\ne", "0 1\nc"] {
+        assert_eq!(place.cpp("mq_receiver", &[&name]).run().success().text(), wanted);
+    }
+}
+
+#[test]
 fn crossing_creates_the_queue_that_cpp_uses() {
     let place = Place::new();
     let (name, endpoint, _end) = queue(&place);

@@ -1,4 +1,9 @@
 //! `sysv:PATH,PROJ` and `sysv:0xKEY`: the System V message queues of the kernel, sysvipc(7).
+//!
+//! Messages have a type, from 1 on, and no priority. Where priorities are asked for (`options.priorities(n)`), they are
+//! types: priority `p` is type `n - p`, and receivers take the lowest type up to `n` first (msgrcv(2) with a negative
+//! type). All parties must ask for the same `n`, since the kernel does not keep it; messages of types above it, which
+//! foreign programs may have sent, stay where they are.
 
 use super::{Backend, Taken, copied, drain};
 use crate::delivery::{Delivery, Pool, Priority};
@@ -12,8 +17,11 @@ use crossing_sys::{Error, ErrorKind, Result};
 use std::sync::Arc;
 use std::time::Instant;
 
+/// The most priorities that can be asked for.
+const LEVELS: u32 = 32;
+
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
-    priorities: 1,
+    priorities: LEVELS,
     durable: false,
     acknowledge: false,
     expiry: false,
@@ -29,13 +37,21 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
 #[derive(Debug)]
 pub(super) struct SystemV {
     queue: MessageQueue,
-    /// What is sent carries this type.
+    /// What is sent carries this type, less its priority.
     send_type: i64,
     select: Select,
+    /// How many priorities there are; 1: types mean nothing.
+    levels: u32,
 }
 
 impl SystemV {
     pub(super) fn start(key: Key, options: &QueueOptions, how: How) -> Result<Self> {
+        let levels = options.priorities.unwrap_or(1).max(1);
+        if levels > 1 && options.message_type.is_some() {
+            return Err(Error::new(ErrorKind::ApiMisuse, "open queue", key.to_string())
+                .detail("both priorities and a message type were asked for")
+                .fix("choose one: on this queue priorities are message types"));
+        }
         let queue = match how {
             How::Create => MessageQueue::create(key, options.access)?,
             How::Open => MessageQueue::open_for(key, options.direction)?,
@@ -53,9 +69,24 @@ impl SystemV {
         }
         let (send_type, select) = match options.message_type {
             Some(message_type) => (message_type, Select::Type(message_type)),
+            None if levels > 1 => (i64::from(levels), Select::LowestUpTo(i64::from(levels))),
             None => (1, Select::Any),
         };
-        Ok(Self { queue, send_type, select })
+        Ok(Self { queue, send_type, select, levels })
+    }
+
+    /// The type that a message is sent with.
+    fn type_of(&self, message: &Outgoing<'_>) -> i64 {
+        // Below `levels`, as the queue has checked.
+        self.send_type - i64::from(message.priority.0.min(self.levels - 1))
+    }
+
+    fn taken(&self, message: Message) -> Taken {
+        let priority = match i64::from(self.levels) - message.message_type {
+            priority if self.levels > 1 => Priority(u32::try_from(priority).unwrap_or(0)),
+            _ => Priority(0),
+        };
+        Taken { len: message.len, priority, message_type: Some(message.message_type) }
     }
 }
 
@@ -97,10 +128,6 @@ pub(super) fn unlink(key: Key) -> Result<()> {
     MessageQueue::open(key)?.remove()
 }
 
-fn taken(message: Message) -> Taken {
-    Taken { len: message.len, priority: Priority(0), message_type: Some(message.message_type) }
-}
-
 impl Backend for SystemV {
     fn max_len(&self) -> usize {
         self.queue.max_message_len()
@@ -124,23 +151,23 @@ impl Backend for SystemV {
     }
 
     fn capabilities(&self) -> Capabilities {
-        CAPABILITIES
+        Capabilities { priorities: self.levels, ..CAPABILITIES }
     }
 
     fn try_send(&self, message: &Outgoing<'_>) -> Result<(), TrySendError> {
-        Ok(self.queue.try_send(message.body, self.send_type)?)
+        Ok(self.queue.try_send(message.body, self.type_of(message))?)
     }
 
     fn send_deadline(&self, message: &Outgoing<'_>, deadline: Option<Instant>) -> Result<(), SendError> {
-        Ok(self.queue.send_deadline(message.body, self.send_type, deadline)?)
+        Ok(self.queue.send_deadline(message.body, self.type_of(message), deadline)?)
     }
 
     fn try_recv(&self, pool: &Arc<Pool>) -> Result<Delivery, TryRecvError> {
-        copied(pool, |buffer| Ok(taken(self.queue.try_recv(buffer, self.select)?)))
+        copied(pool, |buffer| Ok(self.taken(self.queue.try_recv(buffer, self.select)?)))
     }
 
     fn recv_deadline(&self, pool: &Arc<Pool>, deadline: Option<Instant>) -> Result<Delivery, RecvError> {
-        copied(pool, |buffer| Ok(taken(self.queue.recv_deadline(buffer, self.select, deadline)?)))
+        copied(pool, |buffer| Ok(self.taken(self.queue.recv_deadline(buffer, self.select, deadline)?)))
     }
 
     fn purge(&self) -> Result<u64> {
