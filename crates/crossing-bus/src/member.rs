@@ -20,7 +20,7 @@ use crossing_ring::broadcast::{
 };
 use crossing_shm::{Segment, registry};
 use crossing_sync::ParticipantId;
-use crossing_sys::{Error, ErrorKind, Result};
+use crossing_sys::{Error, ErrorKind, Result, crash};
 use std::sync::atomic::{Ordering, fence};
 use zerocopy::IntoBytes;
 
@@ -113,6 +113,7 @@ impl Home {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 other => other?,
             };
+            crash::point("topic.join.bell-made");
             let bell = Bell::open(&bell_segment)?;
             let Content { size, bytes } = make(key, bell.me()).map_err(about)?;
             let mut options = Segment::options();
@@ -120,6 +121,7 @@ impl Home {
             match options.create(&name(topic, role, number)) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
                 data => {
+                    crash::point("topic.join.data-made");
                     return Ok(Self { topic: topic.to_owned(), key, bell, data: data?, _bell: bell_segment });
                 }
             }
@@ -388,7 +390,9 @@ pub(crate) fn tidy(topic: &str, found: &[Found]) {
     // What cannot be removed now is looked at again later, by whoever looks.
     for one in found.iter().filter(|one| one.stale) {
         if one.role != Role::Publisher || !is_wanted(topic, one.number, found) {
+            crash::point("topic.tidy.before-remove");
             let _ = registry::remove(&name(topic, one.role, one.number));
+            crash::point("topic.tidy.removed");
         }
     }
 }

@@ -12,7 +12,7 @@ use crate::options::{Overflow, Terms};
 use crate::payload::Payload;
 use crossing_ring::broadcast::{self, Refusal, RingWriter};
 use crossing_sync::Until;
-use crossing_sys::{Error, ErrorKind, Result};
+use crossing_sys::{Error, ErrorKind, Result, crash};
 use std::cell::RefCell;
 use std::fmt;
 use std::marker::PhantomData;
@@ -252,10 +252,12 @@ impl Core {
     #[cold]
     fn wake(&mut self) {
         self.home.bell.answer();
+        crash::point("topic.wake.answered");
         // Who came at this moment wants to be woken, too. A failure is told by the next message.
         let _ = self.hear();
         for reader in &self.readers {
             reader.bell.ring();
+            crash::point("topic.wake.rang");
         }
     }
 
@@ -267,6 +269,7 @@ impl Core {
         loop {
             let ticket = self.home.bell.prepare();
             self.hear()?;
+            crash::point("topic.wait.prepared");
             if done(self) {
                 return Ok(());
             }
@@ -311,6 +314,7 @@ impl<T: Payload + ?Sized> Publisher<T> {
         };
         core.look(true)?;
         for reader in &core.readers {
+            crash::point("topic.join.before-tell");
             reader.bell.tell();
         }
         Ok(Self { core: RefCell::new(core), payload: PhantomData })
@@ -469,9 +473,12 @@ impl Drop for Core {
         if self.readers.iter().any(|reader| !reader.bell.is_alive()) {
             let _ = self.look(false);
         }
+        crash::point("topic.leave.flushed");
         self.ring.leave();
+        crash::point("topic.leave.publisher");
         for reader in &self.readers {
             reader.bell.tell();
+            crash::point("topic.leave.told");
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::payload::Payload;
 use crate::sample::Sample;
 use crossing_ring::broadcast::{Cursors, Hold, Manner, Memory, Outcome};
 use crossing_sync::Until;
-use crossing_sys::{Error, ErrorKind, Result, asymmetric};
+use crossing_sys::{Error, ErrorKind, Result, asymmetric, crash};
 use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
@@ -162,6 +162,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             .fix("use several topics"));
         };
         source.entry = entry;
+        crash::point("topic.begin.entered");
         if let Some(bell) = &source.bell {
             bell.tell();
         }
@@ -265,6 +266,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         let mut manner = Manner { hold, memory: &mut self.memory, len: fixed_len::<T>() };
         let position = source.next;
         let taken = source.ring.take(position, &mut manner)?;
+        crash::point("topic.receive.taken");
         let missed = source.missed.saturating_add(taken.dropped);
         source.missed = 0;
         source.next = position.wrapping_add(1);
@@ -421,6 +423,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
                 blind |= source.ring.header().is_asymmetric();
             }
         }
+        crash::point("topic.sleep.wanted");
         // Those who do not fence between a message and their look whether somebody sleeps are fenced here.
         if blind && !asymmetric::heavy() { BLIND } else { SLICE }
     }
@@ -447,6 +450,7 @@ impl<T: Payload + ?Sized> Drop for Subscriber<T> {
         // It wants nothing any more: what dead publishers left may go, if it was the last to want it. What it holds in
         // place stays, until that is dropped.
         self.cursors.leave();
+        crash::point("topic.leave.subscriber");
         for source in &self.sources {
             self.cursors.advance(source.entry, source.ring.tail().max(source.next));
             if let Some(bell) = &source.bell {

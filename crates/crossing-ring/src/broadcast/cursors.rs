@@ -150,6 +150,7 @@ impl Cursors {
         self.taken[index] = true;
         let entry = entry(&self.board.view, index);
         entry.cursor.store(position, Ordering::Relaxed); // Relaxed: published by the key.
+        crash::point("topic.begin.positioned");
         // ORD: cursor-key (release) <-> cursor-key-look
         entry.key.store(key, Ordering::Release);
         Some(index)
