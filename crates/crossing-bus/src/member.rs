@@ -395,6 +395,8 @@ pub(crate) fn tidy(topic: &str, found: &[Found]) {
             crash::point("topic.tidy.removed");
         }
     }
+    // Who died while it joined has a name without a segment, which is not found.
+    let _ = registry::remove_unfinished(&prefix(topic));
 }
 
 /// Whether a living subscriber has not read the ring of a dead publisher to its end.

@@ -146,12 +146,10 @@ impl<T: Payload + ?Sized> Subscriber<T> {
 
     /// Begins with a publisher: one that was there before at its present position, one that came later at its first.
     fn begin(&mut self, mut source: Source, before: bool) -> Result<()> {
-        let mut position = if before { source.ring.tail() } else { 0 };
+        let position = if before { source.ring.tail() } else { 0 };
+        // If the publisher has found us already, it counts on us since then: not since before, whatever its tail was.
         let counted = if before { source.ring.admitted_at(self.home.key) } else { None };
-        if let Some(counted) = counted {
-            // The publisher has found us already, and counts on us since then.
-            position = position.min(counted);
-        }
+        let position = counted.unwrap_or(position);
         let Some(entry) = self.cursors.begin(source.ring.header().key(), position) else {
             return Err(Error::new(
                 ErrorKind::LimitReached,
@@ -172,9 +170,12 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             let tail = source.ring.tail();
             let left = u64::from(source.ring.depth()) - 1;
             let kept = self.terms.history.min(left);
-            // One that knows of us keeps everything since then; another one may be overwriting its oldest.
-            let known = counted.is_some() || source.ring.admitted_at(self.home.key).is_some();
-            let whole = if known { position } else { position.max(tail.saturating_sub(left)) };
+            // One that has found us keeps everything since then; another one may be overwriting its oldest.
+            let oldest = match counted.or_else(|| source.ring.admitted_at(self.home.key)) {
+                Some(counted) => counted,
+                None => tail.saturating_sub(left),
+            };
+            let whole = position.max(oldest);
             source.next = whole.min(tail.saturating_sub(kept));
         }
         self.cursors.advance(entry, source.next);

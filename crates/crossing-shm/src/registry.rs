@@ -79,7 +79,16 @@ impl Place {
         let deadline = Instant::now().checked_add(timeout);
         loop {
             if let Some(access) = create {
-                directory::make(&self.directory, access)?;
+                match directory::make(&self.directory, access) {
+                    // Made, and removed by one who cleans up before it was looked at: again.
+                    Err(error)
+                        if error.kind() == ErrorKind::NotFound
+                            && self.directory.parent().is_some_and(Path::is_dir) =>
+                    {
+                        continue;
+                    }
+                    made => made?,
+                }
             } else if !self.directory.is_dir() {
                 return Err(not_found(&self.name));
             }
@@ -341,6 +350,33 @@ pub fn remove(name: &str) -> Result<()> {
         }
         Err(error) => Err(error),
     }
+}
+
+/// Removes the names that begin with `prefix` and have no segment: who made or removed one of them died meanwhile. What
+/// somebody living is busy with stays. For names that nobody will ever make again, such as random ones: [`list_under`]
+/// does not show them.
+///
+/// # Errors
+/// The operating system's, when the names cannot be listed.
+pub fn remove_unfinished(prefix: &str) -> Result<()> {
+    let root = directory::runtime_root()?;
+    let error = |cause| Error::os(cause, "list names", root.display().to_string());
+    for item in std::fs::read_dir(&root).map_err(error)? {
+        let Some(name) = item.map_err(error)?.file_name().to_str().and_then(name::decode) else { continue };
+        if !name.starts_with(prefix) {
+            continue;
+        }
+        let place = Place::new(&root, &name)?;
+        let unfinished = || matches!(place.segment.try_exists(), Ok(false));
+        // One that cannot be removed now does not keep the others.
+        if unfinished()
+            && let Ok(lock) = place.lock(None, Duration::ZERO)
+            && unfinished()
+        {
+            let _ = lock.remove_all();
+        }
+    }
+    Ok(())
 }
 
 /// Removes everything that dead processes of this user left; the names that went.

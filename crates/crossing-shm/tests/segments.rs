@@ -112,6 +112,34 @@ fn what_a_killed_owner_left_is_stale_and_reclaimed() {
 }
 
 #[test]
+fn what_is_unfinished_is_removed_and_nothing_else() {
+    let prefix = unique_name("unfinished");
+    let name = |which: &str| format!("{prefix}/{which}");
+    let kept = Segment::options().size(64).create(&name("kept")).unwrap();
+    let kept_path = registry::inspect(&name("kept")).unwrap().path;
+    let mut owner = owner(&name("stale"));
+    owner.kill();
+    // As creators and removers leave them that die after each of their steps.
+    let root = kept_path.parent().and_then(|directory| directory.parent()).unwrap();
+    let encoded = kept_path.parent().unwrap().file_name().unwrap().to_str().unwrap().replace("kept", "");
+    let halves = ["empty", "locked", "half"].map(|which| root.join(format!("{encoded}{which}")));
+    for directory in &halves {
+        std::fs::create_dir(directory).unwrap();
+    }
+    std::fs::write(halves[1].join("lock"), b"").unwrap();
+    std::fs::write(halves[2].join("lock"), b"").unwrap();
+    std::fs::write(halves[2].join("segment-1"), b"half").unwrap();
+    registry::remove_unfinished(&prefix).unwrap();
+    for directory in &halves {
+        assert!(!directory.exists(), "{}", directory.display());
+    }
+    assert!(registry::inspect(&name("stale")).unwrap().stale, "that is for others to judge");
+    assert!(kept_path.exists() && Segment::options().open(&name("kept")).is_ok());
+    drop(kept);
+    registry::remove(&name("stale")).unwrap();
+}
+
+#[test]
 fn survivors_of_a_killed_owner_keep_memory_lock_and_loans() {
     let name = unique_name("survivor");
     let mut owner = owner(&name);

@@ -141,7 +141,12 @@ impl Journals {
                 // What anybody received was committed.
                 let end = *end.max(seen.get(publisher).unwrap_or(end));
                 let read = next.get(publisher).copied().unwrap_or_default();
-                assert_eq!(read, end, "{about}: subscriber {number} did not get all of {publisher}");
+                // Memory of a dead process that nobody else has opened yet is gone on Windows.
+                let was_found = read > 0 || cfg!(unix);
+                assert!(
+                    read == end || !was_found,
+                    "{about}: subscriber {number} got {read} messages of {publisher}, not {end}"
+                );
             }
         }
         total
