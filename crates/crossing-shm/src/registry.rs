@@ -11,6 +11,7 @@
 //! * owning or using: the kernel releases its slot. A segment that does not persist, whose owner slot and participant
 //!   slots are all free, is stale: the next `create` or `open` of the name, or `remove_stale`, removes it.
 //! * removing: the rest is removed by the next one.
+//! * a name that nobody will make again (those of members of topics are random): `remove_unfinished`.
 //! * waiting for a doorbell (`bell-...`, see `crossing_sys::doorbell`): it stays until the slot of its owner is seen free by whoever
 //!   opens or creates the name next, or the structure in the segment is swept.
 //!

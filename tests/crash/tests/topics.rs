@@ -198,7 +198,7 @@ fn every_point_of_a_topic() {
                     kills += u32::from(killed(ended.status));
                 }
             }
-            if number % SETTLE == SETTLE - 1 || number == all.len() - 1 {
+            if (number + 1).is_multiple_of(SETTLE) || number == all.len() - 1 {
                 received += ground.settle(among, &format!("{overflow}, to {point}"));
             } else {
                 survivors = Some(among);

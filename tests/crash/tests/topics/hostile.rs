@@ -50,7 +50,7 @@ impl Work<'_> {
             1 => u64::MAX,
             2 => self.random() % 64,
             // A hazard, or a length and a chunk.
-            3 => (self.random() % 8) << 32 | self.random() % 64,
+            3 => ((self.random() % 8) << 32) | (self.random() % 64),
             _ => self.random(),
         };
         segment.write_bytes(at as usize * 8, &value.to_le_bytes()).expect("inside");

@@ -137,7 +137,8 @@ impl<'r> Work<'r> {
 
     /// Receives until there are `count`, or the end is announced, and then what is left.
     pub fn subscribe(&mut self) {
-        let in_place = !self.random().is_multiple_of(4);
+        // Who is to reach a point holds what it can.
+        let in_place = self.count < u64::MAX || !self.random().is_multiple_of(4);
         let mut subscriber = self.topic(in_place).subscriber().expect("a subscriber");
         self.role.say("working");
         let (mut received, mut held) = (0, Vec::new());
