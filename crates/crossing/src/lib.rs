@@ -5,8 +5,9 @@
 //! | [`shm`] | shared memory: segments, regions, pools, the registry of names |
 //! | [`sync`] | mutexes, semaphores, events and more that live in shared memory and survive their owners |
 //! | [`net`] | endpoints, listeners and streams over TCP and Unix sockets, framed or raw |
-//! | [`bus`] | topics: publish and subscribe over shared memory |
-//! | [`queue`] | message queues: those of the kernel |
+//! | [`bus`] | topics and events: publish and subscribe, and wake-ups, over shared memory |
+//! | [`queue`] | message queues: ours over shared memory, and those of the kernel |
+//! | [`WaitSet`] | one wait for many topics, events, queues, timers and handles |
 //! | [`foreign`] | what programs that know nothing of Crossing use: System V and POSIX objects, kernel objects of Windows |
 //! | [`process`] | clocks and life of processes |
 //!
@@ -22,7 +23,11 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod wait_set;
+
+pub use crossing_sys::file::Handle;
 pub use crossing_sys::{Bytes, Error, ErrorKind, Result};
+pub use wait_set::{Ready, WaitSet};
 
 /// Shared memory: segments, regions, pools and the registry of names.
 pub mod shm {
