@@ -1,9 +1,11 @@
 //! No system call while nobody sleeps: the kernel kills whoever makes one.
 
+use crossing_bus::{Overflow, Topic};
 use crossing_queue::Queue;
 use crossing_shm::Segment;
 use crossing_sync::{EventCell, MutexCell, RwLockCell, SemaphoreCell};
 use crossing_testkit::{Child, RuntimeDirGuard, role, watchdog};
+use std::cell::RefCell;
 use std::time::Duration;
 
 const LATE: Duration = Duration::from_secs(30);
@@ -25,6 +27,10 @@ fn silent_role() {
     options.capacity(64).max_len(1000).acknowledge(true).unlink_on_drop(true);
     let queue = options.create(&role.argument("queue")).unwrap();
     let (sender, receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());
+    let topic = Topic::<[u8]>::options().max_len(1000).overflow(Overflow::Block);
+    let topic = topic.open(&role.argument("topic")).unwrap();
+    let publisher = topic.publisher().unwrap();
+    let subscriber = RefCell::new(topic.subscriber().unwrap());
     let once = |number: u32| {
         *mutex.lock().into_guard() += 1;
         *rwlock.write().into_guard() += 1;
@@ -40,6 +46,13 @@ fn silent_role() {
             let delivery = receiver.recv().unwrap();
             assert_eq!((delivery.len(), delivery[0]), (len, number as u8));
             delivery.ack().unwrap();
+            let mut loan = publisher.loan_slice(len).unwrap();
+            loan.fill(number as u8);
+            loan.send().unwrap();
+            let sample = subscriber.borrow_mut().recv().unwrap();
+            publisher.send(&sample).unwrap();
+            let next = subscriber.borrow_mut().recv().unwrap();
+            assert_eq!((sample.len(), next.len(), next[0]), (len, len, number as u8));
         }
     };
     // What is done once: pages, thread-locals.
@@ -60,11 +73,13 @@ fn silent_role() {
 fn no_system_call_unless_somebody_sleeps() {
     let _watchdog = watchdog(Duration::from_secs(60));
     let guard = RuntimeDirGuard::new();
-    let queue = format!("shm:silent-{}", std::process::id());
+    let topic = format!("silent-{}", std::process::id());
+    let queue = format!("shm:{topic}");
     for quiet in ["yes", "no"] {
         let mut child = Child::role("silent_role")
             .argument("directory", guard.path())
             .argument("queue", &queue)
+            .argument("topic", &topic)
             .argument("quiet", quiet)
             .spawn();
         if quiet == "no" {
@@ -79,5 +94,13 @@ fn no_system_call_unless_somebody_sleeps() {
         // What the killed one left is taken over, and then removed.
         drop(Segment::options().size(4096).directory(guard.path()).create("silent").unwrap());
         Queue::unlink(&queue).unwrap();
+        drop(
+            Topic::<[u8]>::options()
+                .max_len(1000)
+                .overflow(Overflow::Block)
+                .open(&topic)
+                .unwrap()
+                .publisher(),
+        );
     }
 }
