@@ -50,3 +50,6 @@ mod tests;
 
 #[cfg(test)]
 mod place_tests;
+
+#[cfg(test)]
+mod model_tests;

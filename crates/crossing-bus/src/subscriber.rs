@@ -269,7 +269,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         let taken = source.ring.take(position, &mut manner)?;
         crash::point("topic.receive.taken");
         let missed = source.missed.saturating_add(taken.dropped);
-        source.missed = 0;
+        (source.missed, source.hurry) = (0, 0);
         source.next = position.wrapping_add(1);
         self.cursors.note(source.entry, source.next);
         source.owed = true;

@@ -123,6 +123,20 @@ pub(crate) fn ring(porch: &Porch, owner: u32, number: u32) -> bool {
 pub(crate) fn remove(_: &Porch, _: u32, _: u32) {}
 
 pub(crate) fn wait_any(handles: &[&Handle], deadline: Option<Instant>) -> io::Result<Option<usize>> {
+    if handles.is_empty() {
+        // WaitForMultipleObjects refuses to wait for none; poll(2) does.
+        loop {
+            let Some(deadline) = deadline else {
+                std::thread::park();
+                continue;
+            };
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            std::thread::sleep(left);
+        }
+    }
     let raw: Vec<HANDLE> = handles.iter().map(|handle| handle.0.as_raw_handle()).collect();
     loop {
         let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
