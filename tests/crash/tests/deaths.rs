@@ -37,7 +37,7 @@ fn worker(guard: &RuntimeDirGuard, mode: &str, rounds: u32, crash: Option<(&str,
 
 /// Points that no work on this ground passes: joining is the matter of `lifecycle`. The bell is rung by the queues of
 /// crossing-ring alone: `queues.rs` kills there.
-const ELSEWHERE: [&str; 2] = ["participant.", "bell."];
+const ELSEWHERE: [&str; 3] = ["participant.", "bell.", "doorbell."];
 
 /// Works as the parent says; runs only as a child.
 #[test]

@@ -57,7 +57,7 @@ fn every_point_of_a_names_life() {
     let mut all = points("crossing-shm", &["pool."]);
     all.extend(points(
         "crossing-sync",
-        &["mutex.", "rwlock.", "condvar.", "semaphore.", "event.", "barrier.", "once.", "bell."],
+        &["mutex.", "rwlock.", "condvar.", "semaphore.", "event.", "barrier.", "once.", "bell.", "doorbell."],
     ));
     let mut kills = 0;
     for point in &all {
