@@ -285,6 +285,10 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     #[cold]
     fn refused(&mut self, index: usize, outcome: Outcome) -> Result<(), TryRecvError> {
         let source = &mut self.sources[index];
+        if outcome != Outcome::Gone {
+            // What is overtaken next is so by something else.
+            source.hurry = 0;
+        }
         match outcome {
             Outcome::Gone => source.pass(),
             Outcome::Damaged => {
