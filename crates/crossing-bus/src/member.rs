@@ -18,7 +18,8 @@ use crossing_ring::broadcast::{
     BELL_LEN, Bell, Cursors, CursorsHeader, PeerCursors, RingHeader, RingReader, RingWriter, Shape,
     cursors_len,
 };
-use crossing_shm::{Segment, registry};
+use crossing_shm::Segment;
+use crossing_shm::registry::{self, Glance};
 use crossing_sync::ParticipantId;
 use crossing_sys::{Error, ErrorKind, Result, crash};
 use std::sync::atomic::{Ordering, fence};
@@ -69,18 +70,22 @@ pub(crate) struct Found {
     pub(crate) stale: bool,
 }
 
-/// Who is there, or was.
-pub(crate) fn look(topic: &str) -> Result<Vec<Found>> {
+/// Who is there, or was. Whom `is_known` says it knows to live is not looked at: that would cost several system calls.
+pub(crate) fn look(topic: &str, is_known: impl Fn(u32) -> bool) -> Result<Vec<Found>> {
     let prefix = prefix(topic);
-    let parse = |entry: registry::Entry| {
-        let (word, number) = entry.name.strip_prefix(&prefix)?.split_once('-')?;
-        let role = [Role::Publisher, Role::Subscriber, Role::Bell]
-            .into_iter()
-            .find(|role| role.word() == word && (role.schema() == entry.schema || entry.stale))?;
+    let parse = |name: String| {
+        let (word, number) = name.strip_prefix(&prefix)?.split_once('-')?;
+        let role =
+            [Role::Publisher, Role::Subscriber, Role::Bell].into_iter().find(|role| role.word() == word)?;
         let number = u32::from_str_radix(number, 16).ok().filter(|_| number.len() == 8)?;
-        Some(Found { role, number, stale: entry.stale })
+        if is_known(number) {
+            return Some(Found { role, number, stale: false });
+        }
+        // If not: gone meanwhile, or not complete yet.
+        let Glance { schema, stale } = registry::glance(&name).ok()?;
+        (schema == role.schema() || stale).then_some(Found { role, number, stale })
     };
-    Ok(registry::list_under(&prefix)?.into_iter().filter_map(parse).collect())
+    Ok(registry::names_under(&prefix)?.into_iter().filter_map(parse).collect())
 }
 
 /// This process as a member. What it made goes when it is dropped: the segments are owned.
@@ -148,6 +153,11 @@ impl Home {
         })?;
         let cursors = Cursors::open(&home.data, home.bell.alive())?;
         Ok((home, cursors))
+    }
+
+    /// Whether that number is this one's.
+    pub(crate) fn is_me(&self, number: u32) -> bool {
+        self.key as u32 == number
     }
 
     pub(crate) fn forked(&self) -> Option<Error> {

@@ -51,7 +51,9 @@ impl Core {
     #[cold]
     fn look(&mut self, joining: bool) -> Result<()> {
         self.news = self.home.bell.news();
-        let found = member::look(&self.home.topic)?;
+        let (home, readers) = (&self.home, &self.readers);
+        let knows = |number| readers.iter().any(|one| one.number == number && one.bell.is_alive());
+        let found = member::look(&home.topic, |number| home.is_me(number) || knows(number))?;
         member::tidy(&self.home.topic, &found);
         let (ring, changes) = (&self.ring, &mut self.changes);
         self.readers.retain_mut(|reader| {

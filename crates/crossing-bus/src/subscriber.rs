@@ -52,7 +52,7 @@ fn fixed_len<T: Payload + ?Sized>() -> Option<usize> {
 
 /// The newest message, without becoming a member.
 pub(crate) fn peek<T: Payload + ?Sized>(topic: &str, terms: &Terms) -> Result<Option<Sample<T>>> {
-    let mut found = member::look(topic)?;
+    let mut found = member::look(topic, |_| false)?;
     found.retain(|one| one.role == Role::Publisher);
     found.sort_by_key(|one| std::cmp::Reverse(one.number));
     let mut memory = Memory::default();
@@ -91,11 +91,17 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         Ok(subscriber)
     }
 
+    fn found(&self) -> Result<Vec<member::Found>> {
+        let (home, sources) = (&self.home, &self.sources);
+        let knows = |number| sources.iter().any(|one| one.number == number && one.is_alive());
+        member::look(&home.topic, |number| home.is_me(number) || knows(number))
+    }
+
     #[cold]
     fn look(&mut self, joining: bool) -> Result<()> {
         self.news = self.home.bell.news();
         self.looked = Instant::now();
-        let found = member::look(&self.home.topic)?;
+        let found = self.found()?;
         let count = found.iter().filter(|one| one.role == Role::Subscriber && !one.stale).count();
         if joining && count > self.terms.figures.max_subscribers as usize {
             let max = self.terms.figures.max_subscribers;
@@ -463,7 +469,7 @@ impl<T: Payload + ?Sized> Drop for Subscriber<T> {
             }
         }
         if self.sources.iter().any(|source| !source.is_alive())
-            && let Ok(found) = member::look(&self.home.topic)
+            && let Ok(found) = self.found()
         {
             member::tidy(&self.home.topic, &found);
         }

@@ -220,20 +220,33 @@ pub(crate) struct Witness {
     /// The memory went with its last user; only its file is left.
     gone: bool,
     locks: LockFile,
+    /// Only if they were asked for.
     participants: Vec<ParticipantInfo>,
 }
 
 impl Witness {
     pub(crate) fn open(path: &Path) -> Result<Self> {
+        Self::see(path, false)
+    }
+
+    fn with_participants(path: &Path) -> Result<Self> {
+        Self::see(path, true)
+    }
+
+    fn see(path: &Path, wants_participants: bool) -> Result<Self> {
         let file = MemoryFile::open(path, true)?;
-        let (header, participants) = crate::segment::look(&file, &path.display().to_string());
+        let header = crate::segment::look(&file, &path.display().to_string());
         let gone = header.is_err() && file.is_gone();
+        // The file's only opening: under Wine one that is closed costs as long as others hold locks.
         let locks = LockFile::new(file.into_handle());
-        let mut witness = Self { header, gone, locks, participants };
-        for participant in &mut witness.participants {
-            participant.alive = witness.locks.is_locked_elsewhere(participant.slot as u32).unwrap_or(true);
-        }
-        Ok(witness)
+        // The mapping goes at once: a file that is mapped cannot be removed everywhere.
+        let (header, participants) = match header {
+            Ok((header, mapping)) if wants_participants => {
+                (Ok(header), crate::segment::participants(&mapping, &locks))
+            }
+            other => (other.map(|(header, _)| header), Vec::new()),
+        };
+        Ok(Self { header, gone, locks, participants })
     }
 
     fn owned(&self) -> bool {
@@ -291,22 +304,9 @@ pub fn list() -> Result<Vec<Entry>> {
 /// # Errors
 /// As [`list`].
 pub fn list_under(prefix: &str) -> Result<Vec<Entry>> {
-    let root = directory::runtime_root()?;
-    let error = |cause| Error::os(cause, "list names", root.display().to_string());
-    let mut entries = Vec::new();
-    for item in std::fs::read_dir(&root).map_err(error)? {
-        let item = item.map_err(error)?;
-        let Some(name) = item.file_name().to_str().and_then(name::decode) else { continue };
-        if !name.starts_with(prefix) {
-            continue;
-        }
-        // If not: gone meanwhile, of another user, or no file of ours. One odd entry does not hide the others.
-        if let Ok(entry) = inspect(&name) {
-            entries.push(entry);
-        }
-    }
-    entries.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(entries)
+    // If one cannot be inspected: gone meanwhile, of another user, or no file of ours. One odd entry does not hide the
+    // others.
+    Ok(names_under(prefix)?.iter().filter_map(|name| inspect(name).ok()).collect())
 }
 
 /// What can be seen of `name` from outside.
@@ -315,11 +315,64 @@ pub fn list_under(prefix: &str) -> Result<Vec<Entry>> {
 /// `NotFound`; the operating system's.
 pub fn inspect(name: &str) -> Result<Entry> {
     let place = Place::new(&directory::runtime_root()?, name)?;
-    match Witness::open(&place.segment) {
+    match Witness::with_participants(&place.segment) {
         Ok(witness) => Ok(witness.entry(name.to_owned(), place.segment)),
         Err(error) if error.kind() == ErrorKind::NotFound => Err(not_found(name)),
         Err(error) => Err(error),
     }
+}
+
+/// A short look at a name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Glance {
+    /// What its maker said it holds; 0 if its header cannot be read.
+    pub schema: u64,
+    /// Nobody living owns or uses it, and it was not meant to stay.
+    pub stale: bool,
+}
+
+/// As [`inspect`], but only what costs little: no look at who participates.
+///
+/// # Errors
+/// As [`inspect`].
+///
+/// ```
+/// use crossing_shm::{Segment, registry};
+/// # let _guard = crossing_testkit::RuntimeDirGuard::new();
+///
+/// let kept = Segment::options().size(64).schema(7).create("glanced")?;
+/// let glance = registry::glance("glanced")?;
+/// assert_eq!((glance.schema, glance.stale), (7, false));
+/// # drop(kept);
+/// # Ok::<(), crossing_sys::Error>(())
+/// ```
+pub fn glance(name: &str) -> Result<Glance> {
+    let place = Place::new(&directory::runtime_root()?, name)?;
+    match Witness::open(&place.segment) {
+        Ok(witness) => {
+            let schema = witness.header.as_ref().map_or(0, |header| header.schema);
+            Ok(Glance { schema, stale: witness.is_stale() })
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(not_found(name)),
+        Err(error) => Err(error),
+    }
+}
+
+/// The names of this user that begin with `prefix`, sorted: those in use, the stale, and those that are not complete yet.
+///
+/// # Errors
+/// As [`list`].
+pub fn names_under(prefix: &str) -> Result<Vec<String>> {
+    let root = directory::runtime_root()?;
+    let error = |cause| Error::os(cause, "list names", root.display().to_string());
+    let mut names = Vec::new();
+    for item in std::fs::read_dir(&root).map_err(error)? {
+        let item = item.map_err(error)?;
+        names
+            .extend(item.file_name().to_str().and_then(name::decode).filter(|name| name.starts_with(prefix)));
+    }
+    names.sort();
+    Ok(names)
 }
 
 /// How long `remove` waits for others who are busy with the name.
@@ -332,7 +385,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 pub fn remove(name: &str) -> Result<()> {
     let place = Place::new(&directory::runtime_root()?, name)?;
     let lock = place.lock(None, PATIENCE)?;
-    match Witness::open(&place.segment) {
+    match Witness::with_participants(&place.segment) {
         Ok(witness) if witness.owned() || witness.in_use() => {
             let pids: Vec<String> = witness
                 .participants
@@ -361,12 +414,7 @@ pub fn remove(name: &str) -> Result<()> {
 /// The operating system's, when the names cannot be listed.
 pub fn remove_unfinished(prefix: &str) -> Result<()> {
     let root = directory::runtime_root()?;
-    let error = |cause| Error::os(cause, "list names", root.display().to_string());
-    for item in std::fs::read_dir(&root).map_err(error)? {
-        let Some(name) = item.map_err(error)?.file_name().to_str().and_then(name::decode) else { continue };
-        if !name.starts_with(prefix) {
-            continue;
-        }
+    for name in names_under(prefix)? {
         let place = Place::new(&root, &name)?;
         let unfinished = || matches!(place.segment.try_exists(), Ok(false));
         // One that cannot be removed now does not keep the others.

@@ -173,8 +173,7 @@ impl Segment {
                 }
                 _ => error,
             })?;
-        let (header, _) = look(&file, &place.name);
-        let header = header?;
+        let (header, _) = look(&file, &place.name)?;
         check_wishes(options, &place.name, header.payload_len, Some(header.schema))?;
         let mapping = file.map(mapped_len(&header, &place.name)?, options.map)?;
         let region = if options.map.read_only {
@@ -207,8 +206,7 @@ impl Segment {
 
     pub(crate) fn from_handle(options: &SegmentOptions, handle: Handle) -> Result<Self> {
         let (file, label) = (MemoryFile::received(handle)?, "received handle");
-        let (header, _) = look(&file, label);
-        let header = header?;
+        let (header, _) = look(&file, label)?;
         check_wishes(options, label, header.payload_len, Some(header.schema))?;
         let mapping = file.map(mapped_len(&header, label)?, options.map)?;
         Self::of_anonymous(file, mapping, header, label, false)
@@ -361,36 +359,29 @@ fn join(
     Ok(Region::new(ground, PAYLOAD_OFFSET, false, name).with_participant(participant))
 }
 
-/// A checked copy of the header, and the participants that the table shows.
-pub(crate) fn look(file: &MemoryFile, name: &str) -> (Result<SegmentHeader>, Vec<ParticipantInfo>) {
-    let header = || -> Result<(SegmentHeader, Mapping)> {
-        let len = file.len()?;
-        if len < PAYLOAD_OFFSET as u64 {
-            return Err(Error::new(ErrorKind::Corrupt, "open segment", name)
-                .detail(format!("{len} bytes, a segment has more than {PAYLOAD_OFFSET}")));
-        }
-        let mapping = file.map(PAYLOAD_OFFSET, MapOptions { read_only: true, ..MapOptions::default() })?;
-        let mut header = SegmentHeader::new_zeroed();
-        // SAFETY: the mapping is longer than the header; the copy tolerates writers.
-        unsafe { crossing_sys::copy::from_shared(mapping.as_ptr(), header.as_mut_bytes()) };
-        header.check(name, len)?;
-        Ok((header, mapping))
-    };
-    match header() {
-        Err(error) => (Err(error), Vec::new()),
-        Ok((header, mapping)) => {
-            // SAFETY: within the mapping, which is as long as header page and table.
-            let table = unsafe { mapping.as_ptr().add(TABLE_OFFSET) }.cast::<ParticipantTable>();
-            let participants = match (NonNull::new(table), file.reopen(true)) {
-                // SAFETY: mapped during the call, aligned to a page.
-                (Some(table), Ok(handle)) => unsafe {
-                    crossing_sync::participant::list(table, &LockFile::new(handle))
-                },
-                _ => Vec::new(),
-            };
-            (Ok(header), participants)
-        }
+/// A checked copy of the header, and the mapping of it and the table of participants.
+pub(crate) fn look(file: &MemoryFile, name: &str) -> Result<(SegmentHeader, Mapping)> {
+    let len = file.len()?;
+    if len < PAYLOAD_OFFSET as u64 {
+        return Err(Error::new(ErrorKind::Corrupt, "open segment", name)
+            .detail(format!("{len} bytes, a segment has more than {PAYLOAD_OFFSET}")));
     }
+    let mapping = file.map(PAYLOAD_OFFSET, MapOptions { read_only: true, ..MapOptions::default() })?;
+    let mut header = SegmentHeader::new_zeroed();
+    // SAFETY: the mapping is longer than the header; the copy tolerates writers.
+    unsafe { crossing_sys::copy::from_shared(mapping.as_ptr(), header.as_mut_bytes()) };
+    header.check(name, len)?;
+    Ok((header, mapping))
+}
+
+/// The participants that the table in a mapping of [`look`] shows.
+pub(crate) fn participants(mapping: &Mapping, locks: &LockFile) -> Vec<ParticipantInfo> {
+    assert!(mapping.len() >= PAYLOAD_OFFSET);
+    // SAFETY: within the mapping, which is as long as header page and table.
+    let table = unsafe { mapping.as_ptr().add(TABLE_OFFSET) }.cast::<ParticipantTable>();
+    // SAFETY: mapped during the call, aligned to a page.
+    NonNull::new(table)
+        .map_or_else(Vec::new, |table| unsafe { crossing_sync::participant::list(table, locks) })
 }
 
 #[cfg(test)]

@@ -166,7 +166,7 @@ fn all_points() -> Vec<String> {
 #[test]
 fn every_point_of_a_topic() {
     // Starting a process takes Wine forty times as long.
-    const SETTLE: usize = if cfg!(windows) { 13 } else { 1 };
+    const SETTLE: usize = if cfg!(windows) { 4 } else { 1 };
     const PASSAGES: &[u32] = if cfg!(windows) { &[1] } else { &[1, 3] };
     // What they do if they do not reach the point.
     const VICTIMS: [(&str, u64); 2] = if cfg!(windows) {
@@ -218,6 +218,8 @@ fn every_point_of_a_topic() {
 fn random_kills_of_publishers_and_subscribers() {
     // Starting a process takes Wine forty times as long.
     const KILLS: u32 = if cfg!(windows) { 400 } else { 2_000 };
+    // Wine's server keeps every file that was closed open until the last lock on it is gone: who lives long costs much.
+    const ROUNDS: usize = if cfg!(windows) { 10 } else { 50 };
     let _watchdog = watchdog(Duration::from_secs(400));
     let (mut kills, mut received) = (0, 0);
     for (overflow, seed) in POLICIES.into_iter().zip(7..) {
@@ -225,7 +227,7 @@ fn random_kills_of_publishers_and_subscribers() {
         let goal = kills + KILLS / 2;
         while kills < goal {
             let survivors = ground.survivors();
-            for round in 0..50 {
+            for round in 0..ROUNDS {
                 let kinds = ["publish", "subscribe", "publish", "subscribe"];
                 let mut victims: Vec<Child> = kinds
                     .iter()
@@ -267,7 +269,7 @@ fn a_subscriber_that_is_stopped() {
         let (_, mut publisher) = ground.start("obey", 0);
         for _ in 0..2 {
             idle.stop();
-            publisher.tell("until");
+            publisher.tell(&format!("until {}", idle.pid()));
             let outcome = publisher.expect_line(LATE);
             let wanted =
                 if overflow == "block" { format!("waits for {}", idle.pid()) } else { "all".to_owned() };
