@@ -35,7 +35,7 @@ fn endpoint(kind: &str, name: &str) -> String {
 }
 
 fn options(kind: &str, len: usize, capacity: u64) -> QueueOptions {
-    let mut options = Queue::options();
+    let mut options = Queue::<[u8]>::options();
     options.capacity(capacity).max_len(len as u64);
     if kind == "crossing" {
         options.max_bytes(64 << 20);
@@ -70,7 +70,7 @@ pub fn work(worker: &Worker) {
     if worker.kind == "futex" {
         return futex::work(worker);
     }
-    let open = |name: &str| Queue::options().open(&endpoint(&worker.kind, name)).expect("the queue");
+    let open = |name: &str| Queue::<[u8]>::options().open(&endpoint(&worker.kind, name)).expect("the queue");
     let queue = open(&worker.name);
     let mut buffer = vec![0_u8; worker.len];
     match worker.role.as_str() {
@@ -449,7 +449,7 @@ pub fn rows(rounds: usize, only: Option<&str>) -> Vec<Row> {
 fn depth(queued: u64) -> f64 {
     const TURNS: u64 = 300_000;
     let name = format!("shm:crossing-bench-depth-{}", std::process::id());
-    let mut options = Queue::options();
+    let mut options = Queue::<[u8]>::options();
     options.capacity(1 << 20).max_len(64).priorities(1).unlink_on_drop(true);
     let queue = options.create(&name).expect("a queue");
     let (sender, receiver) = (queue.sender().expect("a sender"), queue.receiver().expect("a receiver"));

@@ -4,7 +4,7 @@ use crate::delivery::{Delivery, Pool, Priority};
 use crate::endpoint::QueueEndpoint;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message;
-use crate::options::{How, QueueOptions};
+use crate::options::{How, Terms};
 use crate::poll::{Poller, Purpose};
 use crate::queue::{Capabilities, Glimpse, Stats};
 use crossing_sys::Result;
@@ -27,6 +27,11 @@ pub(crate) struct Taken {
 pub(crate) trait Backend: Debug + Send + Sync {
     /// The longest message in bytes.
     fn max_len(&self) -> usize;
+
+    /// Bytes that every message has; `None`: any number up to `max_len`, or it is not known.
+    fn value_len(&self) -> Option<usize> {
+        None
+    }
 
     /// Whether this object created the queue.
     fn created(&self) -> bool;
@@ -99,7 +104,7 @@ fn drain(backend: &dyn Backend, pool: &Arc<Pool>) -> Result<u64> {
     let mut dropped = 0;
     loop {
         match backend.try_recv(pool) {
-            Ok(_) => dropped += 1,
+            Ok(_) | Err(TryRecvError::Mismatch(_)) => dropped += 1,
             Err(TryRecvError::Empty) => return Ok(dropped),
             Err(TryRecvError::Os(error)) => return Err(error),
         }
@@ -114,7 +119,7 @@ pub(crate) fn capabilities(address: &QueueEndpoint) -> Capabilities {
     }
 }
 
-pub(crate) fn start(address: &QueueEndpoint, options: &QueueOptions, how: How) -> Result<Arc<dyn Backend>> {
+pub(crate) fn start(address: &QueueEndpoint, options: &Terms, how: How) -> Result<Arc<dyn Backend>> {
     Ok(match address {
         QueueEndpoint::Shared(name) => Arc::new(shared::Shared::start(name, options, how)?),
         QueueEndpoint::Posix(name) => Arc::new(posix::Posix::start(name, options, how)?),

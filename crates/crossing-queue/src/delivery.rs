@@ -1,5 +1,6 @@
 //! A received message, whose buffer goes back to the queue when it is dropped: no allocation per message.
 
+use crate::payload::Payload;
 use crate::properties::PropertiesRef;
 use crossing_ring::queue::Held;
 use std::fmt;
@@ -61,13 +62,16 @@ impl Pool {
     }
 }
 
-/// A message that was received: derefs to its bytes.
+/// A message that was received: derefs to its bytes, or its value.
 ///
 /// The kernel's queues hand a message over for good. On an endpoint that [acknowledges](crate::Capabilities::acknowledge)
 /// the bytes are read where they lie, and the message is this receiver's until it is [acknowledged](Self::ack) or
 /// [given back](Self::nack); a receiver that dies gives back what it holds. When it is dropped without a word, a queue
 /// opened with [`acknowledge(true)`](crate::QueueOptions::acknowledge) gives it back, any other takes it as done.
-pub struct Delivery(Body);
+pub struct Delivery<T: Payload + ?Sized = [u8]> {
+    body: Body,
+    aside: T::Aside,
+}
 
 enum Body {
     /// `None` only while it is being dropped.
@@ -93,23 +97,69 @@ impl std::error::Error for NotHeld {}
 
 impl Delivery {
     pub(crate) fn copied(copied: Box<Copied>) -> Self {
-        Self(Body::Copied(Some(copied)))
+        Self { body: Body::Copied(Some(copied)), aside: () }
     }
 
     #[inline]
     pub(crate) fn held(held: Held, acknowledge: bool) -> Self {
-        Self(if acknowledge { Body::Held(held) } else { Body::Lent(held) })
+        Self { body: if acknowledge { Body::Held(held) } else { Body::Lent(held) }, aside: () }
+    }
+
+    /// The same message, which is a `T`, in place or aside.
+    #[inline]
+    pub(crate) fn into_typed<T: Payload>(mut self, aside: T::Aside) -> Delivery<T> {
+        Delivery { body: std::mem::replace(&mut self.body, Body::Done), aside }
+    }
+
+    /// The bytes as a vector, and the message acknowledged; not copied where the kernel copied them already.
+    #[must_use]
+    pub fn into_vec(mut self) -> Vec<u8> {
+        match &mut self.body {
+            Body::Copied(Some(copied)) => {
+                let mut bytes = std::mem::take(&mut copied.buffer);
+                bytes.truncate(copied.len);
+                bytes
+            }
+            Body::Held(held) | Body::Lent(held) => {
+                let bytes = held.to_vec();
+                held.finish();
+                bytes
+            }
+            Body::Copied(None) | Body::Done => Vec::new(),
+        }
+    }
+}
+
+impl<T: Payload + Copy> Delivery<T> {
+    /// The value, and the message acknowledged.
+    #[must_use]
+    pub fn into_value(self) -> T {
+        let value = *self;
+        // One that was taken away meanwhile was a value all the same.
+        let _ = self.ack();
+        value
+    }
+}
+
+impl<T: Payload + ?Sized> Delivery<T> {
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        match &self.body {
+            Body::Held(held) | Body::Lent(held) => held,
+            Body::Copied(Some(copied)) => copied.buffer.get(..copied.len).unwrap_or_default(),
+            Body::Copied(None) | Body::Done => &[],
+        }
     }
 
     fn as_held(&self) -> Option<&Held> {
-        match &self.0 {
+        match &self.body {
             Body::Held(held) | Body::Lent(held) => Some(held),
             Body::Copied(_) | Body::Done => None,
         }
     }
 
     fn as_copied(&self) -> Option<&Copied> {
-        match &self.0 {
+        match &self.body {
             Body::Copied(copied) => copied.as_deref(),
             _ => None,
         }
@@ -154,7 +204,7 @@ impl Delivery {
     /// [`NotHeld`].
     #[inline]
     pub fn ack(mut self) -> Result<(), NotHeld> {
-        match &mut self.0 {
+        match &mut self.body {
             Body::Held(held) | Body::Lent(held) => held.finish().then_some(()).ok_or(NotHeld),
             Body::Copied(_) | Body::Done => Ok(()),
         }
@@ -173,57 +223,35 @@ impl Delivery {
     /// # Errors
     /// As [`nack`](Self::nack).
     pub fn nack_after(mut self, delay: Duration) -> Result<(), NotHeld> {
-        match std::mem::replace(&mut self.0, Body::Done) {
+        match std::mem::replace(&mut self.body, Body::Done) {
             Body::Held(held) | Body::Lent(held) => held.give_back(delay).then_some(()).ok_or(NotHeld),
             copied => {
-                self.0 = copied;
+                self.body = copied;
                 Err(NotHeld)
             }
         }
     }
-
-    /// The bytes as a vector, and the message acknowledged; not copied where the kernel copied them already.
-    #[must_use]
-    pub fn into_vec(mut self) -> Vec<u8> {
-        match &mut self.0 {
-            Body::Copied(Some(copied)) => {
-                let mut bytes = std::mem::take(&mut copied.buffer);
-                bytes.truncate(copied.len);
-                bytes
-            }
-            Body::Held(held) | Body::Lent(held) => {
-                let bytes = held.to_vec();
-                held.finish();
-                bytes
-            }
-            Body::Copied(None) | Body::Done => Vec::new(),
-        }
-    }
 }
 
-impl Deref for Delivery {
-    type Target = [u8];
+impl<T: Payload + ?Sized> Deref for Delivery<T> {
+    type Target = T;
 
     #[inline]
-    fn deref(&self) -> &[u8] {
-        match &self.0 {
-            Body::Held(held) | Body::Lent(held) => held,
-            Body::Copied(Some(copied)) => copied.buffer.get(..copied.len).unwrap_or_default(),
-            Body::Copied(None) | Body::Done => &[],
-        }
+    fn deref(&self) -> &T {
+        T::of(self.bytes(), &self.aside)
     }
 }
 
-impl AsRef<[u8]> for Delivery {
-    fn as_ref(&self) -> &[u8] {
+impl<T: Payload + ?Sized> AsRef<T> for Delivery<T> {
+    fn as_ref(&self) -> &T {
         self
     }
 }
 
-impl Drop for Delivery {
+impl<T: Payload + ?Sized> Drop for Delivery<T> {
     #[inline]
     fn drop(&mut self) {
-        match &mut self.0 {
+        match &mut self.body {
             Body::Lent(held) => {
                 held.finish();
             }
@@ -239,10 +267,10 @@ impl Drop for Delivery {
     }
 }
 
-impl fmt::Debug for Delivery {
+impl<T: Payload + ?Sized> fmt::Debug for Delivery<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Delivery")
-            .field("len", &self.len())
+            .field("len", &self.bytes().len())
             .field("priority", &self.priority().0)
             .finish_non_exhaustive()
     }

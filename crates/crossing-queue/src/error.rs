@@ -40,24 +40,55 @@ pub enum SendError {
     Os(Error),
 }
 
-/// Why no message was received at once; none was lost.
+/// A message that is not as long as the queue's values: its sender is no `Queue` of that type. It was received and is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Mismatch {
+    /// Bytes of the message.
+    pub len: u64,
+    /// Bytes of a value.
+    pub size: u64,
+}
+
+/// Why no message was received at once; none was lost, but a [`Mismatch`](Self::Mismatch).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TryRecvError {
     /// The queue is empty.
     Empty,
+    /// Queues of values: a message was none.
+    Mismatch(Mismatch),
     /// The call was wrong, or the operating system refused.
     Os(Error),
 }
 
-/// Why no message was received; none was lost.
+/// Why no message was received; none was lost, but a [`Mismatch`](Self::Mismatch).
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum RecvError {
     /// The queue stayed empty until the deadline.
     TimedOut,
+    /// Queues of values: a message was none.
+    Mismatch(Mismatch),
     /// The call was wrong, or the operating system refused.
     Os(Error),
+}
+
+impl From<Mismatch> for TryRecvError {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Mismatch(mismatch)
+    }
+}
+
+impl From<Mismatch> for RecvError {
+    fn from(mismatch: Mismatch) -> Self {
+        Self::Mismatch(mismatch)
+    }
+}
+
+fn mismatch(Mismatch { len, size }: Mismatch, endpoint: &str) -> Error {
+    Error::new(ErrorKind::Incompatible, RECV, endpoint)
+        .detail(format!("a message of {len} bytes, the queue's values have {size}; it was dropped"))
+        .fix("open the queue with the same type everywhere, or receive bytes (Queue<[u8]>)")
 }
 
 const SEND: &str = "send to queue";
@@ -101,6 +132,7 @@ impl TryRecvError {
     pub fn explain(self, endpoint: &str) -> Error {
         match self {
             Self::Empty => Error::new(ErrorKind::WouldBlock, RECV, endpoint).detail("the queue is empty"),
+            Self::Mismatch(what) => mismatch(what, endpoint),
             Self::Os(error) => error,
         }
     }
@@ -114,6 +146,7 @@ impl RecvError {
             Self::TimedOut => {
                 Error::new(ErrorKind::TimedOut, RECV, endpoint).detail("the queue stayed empty")
             }
+            Self::Mismatch(what) => mismatch(what, endpoint),
             Self::Os(error) => error,
         }
     }
@@ -192,10 +225,20 @@ impl fmt::Display for SendError {
     }
 }
 
+impl fmt::Display for Mismatch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { len, size } = self;
+        write!(f, "a message of {len} bytes is none of the queue's values of {size} bytes; it was dropped")
+    }
+}
+
+impl std::error::Error for Mismatch {}
+
 impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the queue is empty"),
+            Self::Mismatch(mismatch) => mismatch.fmt(f),
             Self::Os(error) => error.fmt(f),
         }
     }
@@ -205,6 +248,7 @@ impl fmt::Display for RecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TimedOut => f.write_str("the queue stayed empty until the deadline"),
+            Self::Mismatch(mismatch) => mismatch.fmt(f),
             Self::Os(error) => error.fmt(f),
         }
     }

@@ -16,7 +16,7 @@
 //! use crossing_queue::{Priority, Queue};
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let name = format!("shm:crossing-queue-doc-{}", std::process::id());
-//! let queue = Queue::options().capacity(10).max_len(1024).unlink_on_drop(true).create(&name)?;
+//! let queue = Queue::<[u8]>::options().capacity(10).max_len(1024).unlink_on_drop(true).create(&name)?;
 //! queue.sender()?.send(b"some time")?;
 //! queue.sender()?.send_with(b"at once", Priority(7))?;
 //! let delivery = queue.receiver()?.recv()?;
@@ -24,6 +24,8 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A queue of values of one type instead of bytes is [`Queue<T>`](Queue): who opens it for another type is refused.
 #![forbid(unsafe_code)]
 
 mod backend;
@@ -32,6 +34,7 @@ mod endpoint;
 mod error;
 mod message;
 mod options;
+mod payload;
 mod poll;
 mod properties;
 mod queue;
@@ -41,14 +44,17 @@ pub mod tokio;
 pub use crossing_sys::mq::Direction;
 pub use delivery::{Delivery, NotHeld, Priority};
 pub use endpoint::QueueEndpoint;
-pub use error::{RecvError, SendError, TryRecvError, TrySendError};
+pub use error::{Mismatch, RecvError, SendError, TryRecvError, TrySendError};
 pub use message::Message;
 pub use options::{Overflow, QueueOptions};
+pub use payload::Payload;
 pub use poll::{Interest, Poller};
 pub use properties::{Properties, PropertiesRef};
 pub use queue::{Capabilities, Glimpse, Queue, Receiver, Sender, Stats};
 
 #[cfg(test)]
 mod model_tests;
+#[cfg(test)]
+mod payload_tests;
 #[cfg(test)]
 mod tests;

@@ -25,7 +25,7 @@ const MAX_LEN: usize = 32;
 
 /// Sends fail exactly when the model is full or the message too long; receives give the oldest of the highest priority.
 fn check(endpoint: &str, steps: &[Step]) {
-    let mut options = Queue::options();
+    let mut options = Queue::<[u8]>::options();
     options.capacity(CAPACITY as u64).max_len(MAX_LEN as u64).unlink_on_drop(true);
     if endpoint.starts_with("sysv:") {
         options.priorities(8);

@@ -2,14 +2,43 @@
 
 use crate::backend;
 use crate::endpoint::QueueEndpoint;
+use crate::payload::Payload;
 use crate::queue::Queue;
+use crossing_ring::queue::Shape;
 use crossing_sys::file::Access;
 use crossing_sys::mq::Direction;
 use crossing_sys::{Error, ErrorKind, Result};
+use std::fmt;
+use std::marker::PhantomData;
 
-/// How to create or open a queue; in the manner of `std::fs::OpenOptions`.
-#[derive(Debug, Clone, Default)]
-pub struct QueueOptions {
+/// How to create or open a queue of bytes, or of values of type `T`; in the manner of `std::fs::OpenOptions`.
+pub struct QueueOptions<T: Payload + ?Sized = [u8]> {
+    terms: Terms,
+    payload: PhantomData<fn(&T)>,
+}
+
+impl<T: Payload + ?Sized> Clone for QueueOptions<T> {
+    fn clone(&self) -> Self {
+        Self { terms: self.terms.clone(), payload: PhantomData }
+    }
+}
+
+impl<T: Payload + ?Sized> Default for QueueOptions<T> {
+    fn default() -> Self {
+        Self { terms: Terms { shape: T::SHAPE, ..Terms::default() }, payload: PhantomData }
+    }
+}
+
+impl<T: Payload + ?Sized> fmt::Debug for QueueOptions<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.terms, f)
+    }
+}
+
+/// What was asked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Terms {
+    pub(crate) shape: Shape,
     pub(crate) capacity: Option<u64>,
     pub(crate) max_len: Option<u64>,
     pub(crate) access: Access,
@@ -22,6 +51,33 @@ pub struct QueueOptions {
     pub(crate) acknowledge: bool,
     pub(crate) overflow: Overflow,
     durable: bool,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            shape: Shape::BYTES,
+            capacity: None,
+            max_len: None,
+            access: Access::default(),
+            direction: Direction::default(),
+            unlink_on_drop: false,
+            message_type: None,
+            priorities: None,
+            max_bytes: None,
+            max_deliveries: None,
+            acknowledge: false,
+            overflow: Overflow::default(),
+            durable: false,
+        }
+    }
+}
+
+impl Terms {
+    /// The longest message that must fit, if anything was said of it.
+    pub(crate) fn least_len(&self) -> Option<u64> {
+        self.max_len.or(self.shape.size.map(u64::from))
+    }
 }
 
 /// What a sender does when the queue is full.
@@ -45,7 +101,7 @@ pub(crate) enum How {
     OpenOrCreate,
 }
 
-impl QueueOptions {
+impl<T: Payload + ?Sized> QueueOptions<T> {
     /// The defaults of the endpoint, private, both directions, kept when dropped.
     #[must_use]
     pub fn new() -> Self {
@@ -54,31 +110,39 @@ impl QueueOptions {
 
     /// The most messages that a new queue holds. On a queue that exists: the least it must hold.
     pub fn capacity(&mut self, messages: u64) -> &mut Self {
-        self.capacity = Some(messages);
+        self.terms.capacity = Some(messages);
         self
     }
 
-    /// The longest message that a new queue takes, in bytes. On a queue that exists: the least it must take.
+    /// The longest message that a new queue takes, in bytes, its properties included. On a queue that exists: the least it
+    /// must take. Queues of values have room for the value, and in shared memory for 512 bytes of properties, by default.
     pub fn max_len(&mut self, bytes: u64) -> &mut Self {
-        self.max_len = Some(bytes);
+        self.terms.max_len = Some(bytes);
+        self
+    }
+
+    /// A number for the meaning of the messages, the same for all who open the queue. Who asks for another is refused, where
+    /// the queue can tell (`shm:`).
+    pub fn schema(&mut self, schema: u64) -> &mut Self {
+        self.terms.shape.schema = schema;
         self
     }
 
     /// Who may open a new queue.
     pub fn access(&mut self, access: Access) -> &mut Self {
-        self.access = access;
+        self.terms.access = access;
         self
     }
 
     /// What this process will do with the queue.
     pub fn direction(&mut self, direction: Direction) -> &mut Self {
-        self.direction = direction;
+        self.terms.direction = direction;
         self
     }
 
     /// Removes the name when the last handle of this process is dropped, if this process created the queue.
     pub fn unlink_on_drop(&mut self, unlink: bool) -> &mut Self {
-        self.unlink_on_drop = unlink;
+        self.terms.unlink_on_drop = unlink;
         self
     }
 
@@ -86,27 +150,27 @@ impl QueueOptions {
     /// `capacity`; for endpoints whose memory is this library's. By default room for `capacity` messages of `max_len`, at
     /// most 64 MiB.
     pub fn max_bytes(&mut self, bytes: u64) -> &mut Self {
-        self.max_bytes = Some(bytes);
+        self.terms.max_bytes = Some(bytes);
         self
     }
 
     /// After how many deliveries a message that is given back is moved to the [dead
     /// letters](crate::Queue::dead_letters) of a new queue; never by default. An endpoint without them is refused.
     pub fn max_deliveries(&mut self, deliveries: u32) -> &mut Self {
-        self.max_deliveries = Some(deliveries);
+        self.terms.max_deliveries = Some(deliveries);
         self
     }
 
     /// Whether what this process receives must be acknowledged: a [`Delivery`](crate::Delivery) that is dropped without a
     /// word then goes to another receiver. An endpoint that cannot do so is refused. By default dropping it means done.
     pub fn acknowledge(&mut self, acknowledge: bool) -> &mut Self {
-        self.acknowledge = acknowledge;
+        self.terms.acknowledge = acknowledge;
         self
     }
 
     /// What senders of this process do when the queue is full. An endpoint that cannot is refused.
     pub fn overflow(&mut self, overflow: Overflow) -> &mut Self {
-        self.overflow = overflow;
+        self.terms.overflow = overflow;
         self
     }
 
@@ -114,20 +178,20 @@ impl QueueOptions {
     /// each takes memory: 16 bytes for each message of the capacity. On `sysv:` priorities are message types: of n, priority
     /// p is type n - p; all parties must ask for the same n, and without it there is one priority.
     pub fn priorities(&mut self, levels: u32) -> &mut Self {
-        self.priorities = Some(levels);
+        self.terms.priorities = Some(levels);
         self
     }
 
     /// Whether messages must survive a restart of the machine; an endpoint that cannot do so is refused.
     pub fn durable(&mut self, durable: bool) -> &mut Self {
-        self.durable = durable;
+        self.terms.durable = durable;
         self
     }
 
     /// The `mtype` of a System V queue: what is sent carries it (1 if it is not given), and only such messages are
     /// received (all, if it is not given). An endpoint without types is refused.
     pub fn message_type(&mut self, message_type: i64) -> &mut Self {
-        self.message_type = Some(message_type);
+        self.terms.message_type = Some(message_type);
         self
     }
 
@@ -136,7 +200,7 @@ impl QueueOptions {
     /// # Errors
     /// [`ErrorKind::AlreadyExists`]; [`ErrorKind::LimitReached`] with the limit and its value;
     /// [`ErrorKind::Unsupported`] if the endpoint lacks what was asked for; and as [`QueueEndpoint::parse`].
-    pub fn create(&self, endpoint: &str) -> Result<Queue> {
+    pub fn create(&self, endpoint: &str) -> Result<Queue<T>> {
         self.start(endpoint, How::Create)
     }
 
@@ -145,7 +209,7 @@ impl QueueOptions {
     /// # Errors
     /// [`ErrorKind::NotFound`]; [`ErrorKind::PermissionDenied`]; [`ErrorKind::Incompatible`] if it is smaller than was
     /// asked for; [`ErrorKind::Unsupported`] if the endpoint lacks what was asked for.
-    pub fn open(&self, endpoint: &str) -> Result<Queue> {
+    pub fn open(&self, endpoint: &str) -> Result<Queue<T>> {
         self.start(endpoint, How::Open)
     }
 
@@ -153,11 +217,11 @@ impl QueueOptions {
     ///
     /// # Errors
     /// As [`QueueOptions::create`] and [`QueueOptions::open`].
-    pub fn open_or_create(&self, endpoint: &str) -> Result<Queue> {
+    pub fn open_or_create(&self, endpoint: &str) -> Result<Queue<T>> {
         self.start(endpoint, How::OpenOrCreate)
     }
 
-    fn start(&self, endpoint: &str, how: How) -> Result<Queue> {
+    fn start(&self, endpoint: &str, how: How) -> Result<Queue<T>> {
         let address = QueueEndpoint::parse(endpoint)?;
         let can = backend::capabilities(&address);
         let lacks = |what: String| {
@@ -165,26 +229,33 @@ impl QueueOptions {
                 .detail(what)
                 .fix("use another endpoint"))
         };
-        if self.priorities.is_some_and(|levels| levels > can.priorities) {
+        if self.terms.priorities.is_some_and(|levels| levels > can.priorities) {
             return lacks(format!(
                 "{} priorities asked for, the endpoint has {}",
-                self.priorities.unwrap_or(0),
+                self.terms.priorities.unwrap_or(0),
                 can.priorities
             ));
         }
-        if self.durable && !can.durable {
+        if self.terms.durable && !can.durable {
             return lacks("its messages do not survive a restart of the machine".to_owned());
         }
-        if self.acknowledge && !can.acknowledge {
+        if self.terms.acknowledge && !can.acknowledge {
             return lacks("its messages are handed over for good, none can be acknowledged".to_owned());
         }
-        if self.max_deliveries.is_some() && !can.dead_letters {
+        if self.terms.max_deliveries.is_some() && !can.dead_letters {
             return lacks("it has no dead letters".to_owned());
         }
-        if self.overflow == Overflow::DropOldest && !can.drop_oldest {
+        if self.terms.overflow == Overflow::DropOldest && !can.drop_oldest {
             return lacks("its oldest message cannot be dropped for a newer one".to_owned());
         }
-        match self.message_type {
+        if let (Some(size), Some(max_len)) = (self.terms.shape.size, self.terms.max_len)
+            && max_len < u64::from(size)
+        {
+            return Err(Error::new(ErrorKind::ApiMisuse, "open queue", endpoint)
+                .detail(format!("max_len {max_len}, a value has {size} bytes"))
+                .fix("leave max_len out"));
+        }
+        match self.terms.message_type {
             Some(_) if !can.message_types => return lacks("its messages have no type".to_owned()),
             Some(wrong) if wrong < 1 => {
                 return Err(Error::new(ErrorKind::ApiMisuse, "open queue", endpoint)
@@ -192,7 +263,7 @@ impl QueueOptions {
             }
             _ => {}
         }
-        let backend = backend::start(&address, self, how)?;
-        Ok(Queue::new(backend, endpoint, self))
+        let backend = backend::start(&address, &self.terms, how)?;
+        Ok(Queue::new(backend, endpoint, &self.terms))
     }
 }

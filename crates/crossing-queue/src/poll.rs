@@ -1,5 +1,6 @@
 //! Queues in an event loop: what `epoll`, `poll`, `kqueue` or `WaitForMultipleObjects` wait on.
 
+use crate::payload::Payload;
 use crate::queue::{Receiver, Sender};
 use crossing_ring::queue::QueueDoorbell;
 use crossing_sys::file::Handle;
@@ -38,7 +39,7 @@ pub enum Interest {
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// # use crossing_queue::{Queue, TryRecvError};
-/// let receiver = Queue::options().open("shm:jobs")?.receiver()?;
+/// let receiver = Queue::<[u8]>::options().open("shm:jobs")?.receiver()?;
 /// let poller = receiver.poller()?;
 /// // Once: epoll.add(poller.as_fd(), EPOLLIN)
 /// loop {
@@ -144,7 +145,7 @@ fn about(error: Error, endpoint: &str) -> Error {
     error.about(endpoint.to_owned())
 }
 
-impl Receiver {
+impl<T: Payload + ?Sized> Receiver<T> {
     /// For an event loop to wait until something may be received.
     ///
     /// # Errors
@@ -159,7 +160,7 @@ impl Receiver {
     }
 }
 
-impl Sender {
+impl<T: Payload + ?Sized> Sender<T> {
     /// For an event loop to wait until there may be room.
     ///
     /// # Errors

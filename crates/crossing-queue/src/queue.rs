@@ -5,11 +5,14 @@ use crate::delivery::{Delivery, Pool, Priority};
 use crate::endpoint::QueueEndpoint;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message;
-use crate::options::{Overflow, QueueOptions};
+use crate::options::{Overflow, QueueOptions, Terms};
+use crate::payload::Payload;
 use crate::properties::Properties;
 use crossing_sys::file::Handle;
 use crossing_sys::mq::Direction;
 use crossing_sys::{Error, ErrorKind, Result};
+use std::fmt;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -97,6 +100,8 @@ struct Inner {
     capabilities: Capabilities,
     overflow: Overflow,
     direction: Direction,
+    /// Bytes that every message must have.
+    value_len: Option<usize>,
     unlink: bool,
     pool: Arc<Pool>,
 }
@@ -110,17 +115,55 @@ impl Drop for Inner {
     }
 }
 
-/// A queue: each message goes to exactly one receiver, in any process. See the crate's page for an example.
-#[derive(Debug, Clone)]
-pub struct Queue(Arc<Inner>);
+/// Defines one of the handles that share `Inner`.
+macro_rules! handle {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        pub struct $name<T: Payload + ?Sized = [u8]>(Arc<Inner>, PhantomData<fn(&T)>);
+
+        impl<T: Payload + ?Sized> Clone for $name<T> {
+            fn clone(&self) -> Self {
+                Self(Arc::clone(&self.0), PhantomData)
+            }
+        }
+
+        impl<T: Payload + ?Sized> fmt::Debug for $name<T> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.debug_tuple(stringify!($name)).field(&self.0).finish()
+            }
+        }
+    };
+}
+
+handle! {
+    /// A queue of bytes, or of values of one type: each message goes to exactly one receiver, in any process.
+    ///
+    /// A `shm:` queue knows the type's size and alignment, and its [schema](QueueOptions::schema): who opens it with another is
+    /// refused, but for those who ask for bytes, who may look, and send what has the right length. The kernel's queues carry
+    /// the bytes of the value and know nothing of types: a message of another length is a
+    /// [`Mismatch`](crate::RecvError::Mismatch) for who receives values.
+    ///
+    /// ```
+    /// use crossing_queue::Queue;
+    /// use zerocopy::{FromBytes, Immutable, IntoBytes};
+    ///
+    /// #[derive(FromBytes, IntoBytes, Immutable, Debug, Clone, Copy, PartialEq)]
+    /// #[repr(C)]
+    /// struct Order { id: u64, pieces: u64 }
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let name = format!("shm:crossing-typed-doc-{}", std::process::id());
+    /// let orders = Queue::<Order>::options().capacity(10).unlink_on_drop(true).create(&name)?;
+    /// orders.sender()?.send(&Order { id: 1, pieces: 12 })?;
+    /// let order = orders.receiver()?.recv()?;
+    /// assert_eq!(order.pieces, 12);
+    /// # Ok(())
+    /// # }
+    /// ```
+    Queue
+}
 
 impl Queue {
-    /// Options with the defaults; `Queue::options().capacity(10).open_or_create("mq:/jobs")`.
-    #[must_use]
-    pub fn options() -> QueueOptions {
-        QueueOptions::new()
-    }
-
     /// Removes the queue's name. What is open stays usable for `mq:`; a `sysv:` queue is gone at once for everybody; a `shm:`
     /// queue is not removed while anybody has it open.
     ///
@@ -129,18 +172,28 @@ impl Queue {
     pub fn unlink(endpoint: &str) -> Result<()> {
         backend::unlink(&QueueEndpoint::parse(endpoint)?)
     }
+}
 
-    pub(crate) fn new(backend: Arc<dyn Backend>, endpoint: &str, options: &QueueOptions) -> Self {
+impl<T: Payload + ?Sized> Queue<T> {
+    /// Options with the defaults; `Queue::<[u8]>::options().capacity(10).open_or_create("mq:/jobs")`.
+    #[must_use]
+    pub fn options() -> QueueOptions<T> {
+        QueueOptions::new()
+    }
+
+    pub(crate) fn new(backend: Arc<dyn Backend>, endpoint: &str, options: &Terms) -> Self {
         let capabilities = backend.capabilities();
-        Self(Arc::new(Inner {
+        let inner = Inner {
             pool: Arc::new(Pool::new(backend.max_len())),
+            value_len: backend.value_len(),
             unlink: options.unlink_on_drop && backend.created(),
             endpoint: endpoint.to_owned(),
             capabilities,
             overflow: options.overflow,
             direction: options.direction,
             backend,
-        }))
+        };
+        Self(Arc::new(inner), PhantomData)
     }
 
     /// The endpoint that the queue was opened by.
@@ -173,37 +226,39 @@ impl Queue {
     ///
     /// # Errors
     /// [`ErrorKind::ApiMisuse`] if the queue was opened to receive.
-    pub fn sender(&self) -> Result<Sender> {
+    pub fn sender(&self) -> Result<Sender<T>> {
         self.refuse(Direction::Receive, "it was opened to receive only")?;
-        Ok(Sender(Arc::clone(&self.0)))
+        Ok(Sender(Arc::clone(&self.0), PhantomData))
     }
 
     /// The receiving end.
     ///
     /// # Errors
     /// [`ErrorKind::ApiMisuse`] if the queue was opened to send.
-    pub fn receiver(&self) -> Result<Receiver> {
+    pub fn receiver(&self) -> Result<Receiver<T>> {
         self.refuse(Direction::Send, "it was opened to send only")?;
-        Ok(Receiver(Arc::clone(&self.0)))
+        Ok(Receiver(Arc::clone(&self.0), PhantomData))
     }
 
     /// The receiving end of the messages that were delivered too often.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] where there is no such thing; [`ErrorKind::ApiMisuse`] if the queue was opened to send.
-    pub fn dead_letters(&self) -> Result<Receiver> {
+    pub fn dead_letters(&self) -> Result<Receiver<T>> {
         self.refuse(Direction::Send, "it was opened to send only")?;
         let backend = self.0.backend.dead_letters().ok_or_else(|| self.lacks("has no dead letters"))?;
         let endpoint = format!("{} (dead letters)", self.endpoint());
-        Ok(Receiver(Arc::new(Inner {
+        let inner = Inner {
             pool: Arc::clone(&self.0.pool),
+            value_len: self.0.value_len,
             unlink: false,
             endpoint,
             capabilities: self.0.capabilities,
             overflow: self.0.overflow,
             direction: Direction::Receive,
             backend,
-        })))
+        };
+        Ok(Receiver(Arc::new(inner), PhantomData))
     }
 
     /// Drops every message that waits; says how many.
@@ -245,11 +300,12 @@ fn after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
-/// The sending end of a [`Queue`]; any number of them, in any thread.
-#[derive(Debug, Clone)]
-pub struct Sender(Arc<Inner>);
+handle! {
+    /// The sending end of a [`Queue`]; any number of them, in any thread.
+    Sender
+}
 
-impl Sender {
+impl<T: Payload + ?Sized> Sender<T> {
     /// The longest message that the queue takes, in bytes.
     #[must_use]
     pub fn max_len(&self) -> usize {
@@ -261,8 +317,8 @@ impl Sender {
     /// # Errors
     /// [`SendError::TooLarge`], [`SendError::Os`]; [`SendError::Full`] with [`Overflow::Fail`].
     #[inline]
-    pub fn send(&self, message: &[u8]) -> Result<(), SendError> {
-        self.send_message_deadline(&Message::new(message), None)
+    pub fn send(&self, message: &T) -> Result<(), SendError> {
+        self.send_message_deadline(&Message::of(message), None)
     }
 
     /// Sends with `priority`, waiting for room without end.
@@ -270,8 +326,8 @@ impl Sender {
     /// # Errors
     /// As [`Sender::send`]; [`SendError::Os`] also for a priority that the endpoint does not have.
     #[inline]
-    pub fn send_with(&self, message: &[u8], priority: Priority) -> Result<(), SendError> {
-        self.send_message_deadline(&Message::new(message).priority(priority), None)
+    pub fn send_with(&self, message: &T, priority: Priority) -> Result<(), SendError> {
+        self.send_message_deadline(&Message::of(message).priority(priority), None)
     }
 
     /// Sends with the lowest priority if there is room now.
@@ -279,8 +335,8 @@ impl Sender {
     /// # Errors
     /// [`TrySendError::Full`], [`TrySendError::TooLarge`], [`TrySendError::Os`].
     #[inline]
-    pub fn try_send(&self, message: &[u8]) -> Result<(), TrySendError> {
-        self.try_send_message(&Message::new(message))
+    pub fn try_send(&self, message: &T) -> Result<(), TrySendError> {
+        self.try_send_message(&Message::of(message))
     }
 
     /// Sends with `priority` if there is room now.
@@ -288,24 +344,24 @@ impl Sender {
     /// # Errors
     /// As [`Sender::try_send`]; [`TrySendError::Os`] also for a priority that the endpoint does not have.
     #[inline]
-    pub fn try_send_with(&self, message: &[u8], priority: Priority) -> Result<(), TrySendError> {
-        self.try_send_message(&Message::new(message).priority(priority))
+    pub fn try_send_with(&self, message: &T, priority: Priority) -> Result<(), TrySendError> {
+        self.try_send_message(&Message::of(message).priority(priority))
     }
 
     /// Sends with the lowest priority, waiting for room for at most `timeout`.
     ///
     /// # Errors
     /// [`SendError::TimedOut`], and as [`Sender::send`].
-    pub fn send_timeout(&self, message: &[u8], timeout: Duration) -> Result<(), SendError> {
-        self.send_message_deadline(&Message::new(message), after(timeout))
+    pub fn send_timeout(&self, message: &T, timeout: Duration) -> Result<(), SendError> {
+        self.send_message_deadline(&Message::of(message), after(timeout))
     }
 
     /// Sends with the lowest priority, waiting for room until `deadline`.
     ///
     /// # Errors
     /// [`SendError::TimedOut`], and as [`Sender::send`].
-    pub fn send_deadline(&self, message: &[u8], deadline: Instant) -> Result<(), SendError> {
-        self.send_message_deadline(&Message::new(message), Some(deadline))
+    pub fn send_deadline(&self, message: &T, deadline: Instant) -> Result<(), SendError> {
+        self.send_message_deadline(&Message::of(message), Some(deadline))
     }
 
     /// Sends with `priority`, waiting for room until `deadline` (`None`: without end).
@@ -314,11 +370,11 @@ impl Sender {
     /// [`SendError::TimedOut`], and as [`Sender::send_with`].
     pub fn send_deadline_with(
         &self,
-        message: &[u8],
+        message: &T,
         priority: Priority,
         deadline: Option<Instant>,
     ) -> Result<(), SendError> {
-        self.send_message_deadline(&Message::new(message).priority(priority), deadline)
+        self.send_message_deadline(&Message::of(message).priority(priority), deadline)
     }
 
     /// Sends a message with its priority, time to live, delay and properties, waiting for room without end.
@@ -326,7 +382,7 @@ impl Sender {
     /// # Errors
     /// As [`Sender::send_with`]; [`SendError::Os`] also for what the endpoint lacks.
     #[inline]
-    pub fn send_message(&self, message: &Message<'_>) -> Result<(), SendError> {
+    pub fn send_message(&self, message: &Message<'_, T>) -> Result<(), SendError> {
         self.send_message_deadline(message, None)
     }
 
@@ -335,7 +391,8 @@ impl Sender {
     /// # Errors
     /// [`TrySendError::Full`], and as [`Sender::send_message`].
     #[inline]
-    pub fn try_send_message(&self, message: &Message<'_>) -> Result<(), TrySendError> {
+    pub fn try_send_message(&self, message: &Message<'_, T>) -> Result<(), TrySendError> {
+        let message = &message.erased();
         self.check(message).map_err(TrySendError::Os)?;
         if self.0.overflow == Overflow::DropOldest {
             return self.displace(message);
@@ -347,7 +404,7 @@ impl Sender {
     ///
     /// # Errors
     /// [`SendError::TimedOut`], and as [`Sender::send_message`].
-    pub fn send_message_timeout(&self, message: &Message<'_>, timeout: Duration) -> Result<(), SendError> {
+    pub fn send_message_timeout(&self, message: &Message<'_, T>, timeout: Duration) -> Result<(), SendError> {
         self.send_message_deadline(message, after(timeout))
     }
 
@@ -358,9 +415,10 @@ impl Sender {
     #[inline]
     pub fn send_message_deadline(
         &self,
-        message: &Message<'_>,
+        message: &Message<'_, T>,
         deadline: Option<Instant>,
     ) -> Result<(), SendError> {
+        let message = &message.erased();
         self.check(message).map_err(SendError::Os)?;
         let at_once = |outcome| match outcome {
             Ok(()) => Ok(()),
@@ -393,7 +451,7 @@ impl Sender {
     ///
     /// # Errors
     /// As [`Sender::send`], if not even the first was sent.
-    pub fn send_many(&self, messages: &[&[u8]]) -> Result<usize, SendError> {
+    pub fn send_many(&self, messages: &[&T]) -> Result<usize, SendError> {
         for (sent, message) in messages.iter().enumerate() {
             match self.send(message) {
                 Err(error) if sent == 0 => return Err(error),
@@ -428,6 +486,7 @@ impl Sender {
     fn check(&self, message: &Message<'_>) -> Result<()> {
         let can = &self.0.capabilities;
         if message.priority.0 < can.priorities
+            && self.0.value_len.is_none_or(|len| len == message.body.len())
             && (can.expiry || message.ttl.is_none())
             && (can.delay || message.delay.is_zero())
             && (can.properties || message.properties.is_none_or(Properties::is_empty))
@@ -447,6 +506,10 @@ impl Sender {
                 format!("priority {}, the highest of this endpoint is {highest}", message.priority.0);
             return error(ErrorKind::ApiMisuse, detail);
         }
+        if let Some(len) = self.0.value_len.filter(|len| *len != message.body.len()) {
+            let detail = format!("{} bytes, the queue's values have {len}", message.body.len());
+            return error(ErrorKind::ApiMisuse, detail);
+        }
         let what = if !can.expiry && message.ttl.is_some() {
             "its messages do not expire"
         } else if !can.delay && !message.delay.is_zero() {
@@ -458,32 +521,33 @@ impl Sender {
     }
 }
 
-/// The receiving end of a [`Queue`]; any number of them, in any thread.
-#[derive(Debug, Clone)]
-pub struct Receiver(Arc<Inner>);
+handle! {
+    /// The receiving end of a [`Queue`]; any number of them, in any thread.
+    Receiver
+}
 
-impl Receiver {
+impl<T: Payload + ?Sized> Receiver<T> {
     /// Receives, waiting without end.
     ///
     /// # Errors
-    /// [`RecvError::Os`].
-    pub fn recv(&self) -> Result<Delivery, RecvError> {
+    /// [`RecvError::Os`]; [`RecvError::Mismatch`].
+    pub fn recv(&self) -> Result<Delivery<T>, RecvError> {
         self.recv_until(None)
     }
 
     /// Receives if a message is there.
     ///
     /// # Errors
-    /// [`TryRecvError::Empty`], [`TryRecvError::Os`].
-    pub fn try_recv(&self) -> Result<Delivery, TryRecvError> {
-        self.0.backend.try_recv(&self.0.pool)
+    /// [`TryRecvError::Empty`], [`TryRecvError::Os`]; [`TryRecvError::Mismatch`].
+    pub fn try_recv(&self) -> Result<Delivery<T>, TryRecvError> {
+        T::received(self.0.backend.try_recv(&self.0.pool))
     }
 
     /// Receives at most `max` messages that are there, waiting for the first until `deadline` (`None`: without end).
     ///
     /// # Errors
     /// As [`Receiver::recv_deadline`], if there is not even one.
-    pub fn recv_many(&self, max: usize, deadline: Option<Instant>) -> Result<Vec<Delivery>, RecvError> {
+    pub fn recv_many(&self, max: usize, deadline: Option<Instant>) -> Result<Vec<Delivery<T>>, RecvError> {
         let mut all = Vec::new();
         if max == 0 {
             return Ok(all);
@@ -500,16 +564,16 @@ impl Receiver {
     /// Receives, waiting for at most `timeout`.
     ///
     /// # Errors
-    /// [`RecvError::TimedOut`], [`RecvError::Os`].
-    pub fn recv_timeout(&self, timeout: Duration) -> Result<Delivery, RecvError> {
+    /// [`RecvError::TimedOut`], [`RecvError::Os`]; [`RecvError::Mismatch`].
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<Delivery<T>, RecvError> {
         self.recv_until(after(timeout))
     }
 
     /// Receives, waiting until `deadline`.
     ///
     /// # Errors
-    /// [`RecvError::TimedOut`], [`RecvError::Os`].
-    pub fn recv_deadline(&self, deadline: Instant) -> Result<Delivery, RecvError> {
+    /// [`RecvError::TimedOut`], [`RecvError::Os`]; [`RecvError::Mismatch`].
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<Delivery<T>, RecvError> {
         self.recv_until(Some(deadline))
     }
 
@@ -529,7 +593,7 @@ impl Receiver {
     }
 
     #[inline]
-    fn recv_until(&self, deadline: Option<Instant>) -> Result<Delivery, RecvError> {
-        self.0.backend.recv_deadline(&self.0.pool, deadline)
+    fn recv_until(&self, deadline: Option<Instant>) -> Result<Delivery<T>, RecvError> {
+        T::received(self.0.backend.recv_deadline(&self.0.pool, deadline))
     }
 }

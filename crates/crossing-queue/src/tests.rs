@@ -24,7 +24,7 @@ fn places() -> Vec<Place> {
 }
 
 fn exists(place: &Place) -> bool {
-    !matches!(Queue::options().open(&place.0), Err(error) if error.kind() == ErrorKind::Unsupported)
+    !matches!(Queue::<[u8]>::options().open(&place.0), Err(error) if error.kind() == ErrorKind::Unsupported)
 }
 
 fn all_places() -> [Place; 3] {
@@ -57,7 +57,7 @@ fn child(role: &str, place: &Place) -> Child {
 #[test]
 fn child_role() {
     let (Ok(role), Ok(endpoint)) = (std::env::var(ROLE), std::env::var(ENDPOINT)) else { return };
-    let queue = Queue::options().open(&endpoint).expect("open in child");
+    let queue = Queue::<[u8]>::options().open(&endpoint).expect("open in child");
     match role.as_str() {
         "send" => {
             let sender = queue.sender().expect("sender");
@@ -74,7 +74,7 @@ fn child_role() {
 #[test]
 fn every_mechanism_keeps_messages_exact_and_in_order() {
     for place in places() {
-        let queue = Queue::options().capacity(4).max_len(64).create(&place.0).expect("create");
+        let queue = Queue::<[u8]>::options().capacity(4).max_len(64).create(&place.0).expect("create");
         assert!(queue.created());
         let (sender, receiver) = (queue.sender().expect("sender"), queue.receiver().expect("receiver"));
         for message in [&b"one"[..], b"", &[0, 255, 0, 10]] {
@@ -96,7 +96,7 @@ fn every_mechanism_keeps_messages_exact_and_in_order() {
 #[test]
 fn every_mechanism_refuses_what_does_not_fit() {
     for place in places() {
-        let queue = Queue::options().capacity(2).max_len(64).create(&place.0).expect("create");
+        let queue = Queue::<[u8]>::options().capacity(2).max_len(64).create(&place.0).expect("create");
         let sender = queue.sender().expect("sender");
         let long = vec![0; sender.max_len() + 1];
         assert!(matches!(sender.try_send(&long), Err(TrySendError::TooLarge { .. })));
@@ -121,21 +121,21 @@ fn every_mechanism_refuses_what_does_not_fit() {
 #[test]
 fn every_mechanism_creates_opens_and_unlinks() {
     for place in places() {
-        let error = Queue::options().open(&place.0).expect_err("nobody made it");
+        let error = Queue::<[u8]>::options().open(&place.0).expect_err("nobody made it");
         assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
-        let first = Queue::options().unlink_on_drop(true).open_or_create(&place.0).expect("create");
-        let second = Queue::options().unlink_on_drop(true).open_or_create(&place.0).expect("open");
+        let first = Queue::<[u8]>::options().unlink_on_drop(true).open_or_create(&place.0).expect("create");
+        let second = Queue::<[u8]>::options().unlink_on_drop(true).open_or_create(&place.0).expect("open");
         assert!(first.created() && !second.created());
-        let error = Queue::options().create(&place.0).expect_err("taken");
+        let error = Queue::<[u8]>::options().create(&place.0).expect_err("taken");
         assert_eq!(error.kind(), ErrorKind::AlreadyExists, "{error}");
         drop(second);
-        Queue::options().open(&place.0).expect("who only opened it removed it");
+        Queue::<[u8]>::options().open(&place.0).expect("who only opened it removed it");
         // The ends keep it alive too.
         let sender = first.sender().expect("sender");
         drop(first);
         sender.try_send(b"x").expect("still there");
         drop(sender);
-        let error = Queue::options().open(&place.0).expect_err("the creator is gone");
+        let error = Queue::<[u8]>::options().open(&place.0).expect_err("the creator is gone");
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(Queue::unlink(&place.0).expect_err("gone").kind(), ErrorKind::NotFound);
     }
@@ -144,7 +144,7 @@ fn every_mechanism_creates_opens_and_unlinks() {
 #[test]
 fn every_mechanism_delivers_each_message_to_one_receiver() {
     for place in places() {
-        let queue = Queue::options().create(&place.0).expect("create");
+        let queue = Queue::<[u8]>::options().create(&place.0).expect("create");
         let receivers = 3;
         let counts: Vec<u32> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..receivers)
@@ -175,7 +175,7 @@ fn every_mechanism_delivers_each_message_to_one_receiver() {
 #[test]
 fn every_mechanism_crosses_processes() {
     for place in places() {
-        let queue = Queue::options().capacity(5).max_len(512).create(&place.0).expect("create");
+        let queue = Queue::<[u8]>::options().capacity(5).max_len(512).create(&place.0).expect("create");
         let mut sender = child("send", &place);
         let receiver = queue.receiver().expect("receiver");
         for number in 0..300_u32 {
@@ -198,7 +198,7 @@ fn priorities_go_first_and_are_types_on_system_v() {
     if !exists(&posix) || !exists(&systemv) {
         return;
     }
-    let queue = Queue::options().priorities(8).create(&posix.0).expect("create");
+    let queue = Queue::<[u8]>::options().priorities(8).create(&posix.0).expect("create");
     let sender = queue.sender().expect("sender");
     for (message, priority) in [(b"a", 0), (b"b", 7), (b"c", 3), (b"d", 7)] {
         sender.send_with(message, Priority(priority)).expect("send");
@@ -210,12 +210,12 @@ fn priorities_go_first_and_are_types_on_system_v() {
     let Err(TrySendError::Os(error)) = sender.try_send_with(b"x", Priority(32_768)) else { panic!("sent") };
     assert_eq!(error.kind(), ErrorKind::ApiMisuse, "{error}");
 
-    let queue = Queue::options().create(&systemv.0).expect("create");
+    let queue = Queue::<[u8]>::options().create(&systemv.0).expect("create");
     assert_eq!(queue.capabilities().priorities, 1);
     let sender = queue.sender().expect("sender");
     assert!(matches!(sender.try_send_with(b"x", Priority(1)), Err(TrySendError::Os(_))));
     // By message types, where that is asked for: priority p of n is type n - p.
-    let ranked = Queue::options().priorities(8).open(&systemv.0).expect("open");
+    let ranked = Queue::<[u8]>::options().priorities(8).open(&systemv.0).expect("open");
     let (sender, receiver) = (ranked.sender().expect("sender"), ranked.receiver().expect("receiver"));
     for (message, priority) in [(b"a", 0), (b"b", 7), (b"c", 3), (b"d", 7)] {
         sender.send_with(message, Priority(priority)).expect("send");
@@ -225,9 +225,9 @@ fn priorities_go_first_and_are_types_on_system_v() {
         .map(|d| (d[0], d.priority().0, d.message_type().expect("a type")))
         .collect();
     assert_eq!(order, [(b'b', 7, 1), (b'd', 7, 1), (b'c', 3, 5), (b'a', 0, 8)]);
-    let both = Queue::options().priorities(8).message_type(3).open(&systemv.0).expect_err("both");
+    let both = Queue::<[u8]>::options().priorities(8).message_type(3).open(&systemv.0).expect_err("both");
     assert_eq!(both.kind(), ErrorKind::ApiMisuse, "{both}");
-    let many = Queue::options().priorities(33).open(&systemv.0).expect_err("too many");
+    let many = Queue::<[u8]>::options().priorities(33).open(&systemv.0).expect_err("too many");
     assert_eq!(many.kind(), ErrorKind::Unsupported, "{many}");
 }
 
@@ -242,14 +242,14 @@ fn what_an_endpoint_lacks_is_refused_at_open() {
         return;
     }
     for place in [&posix, &systemv] {
-        unsupported(Queue::options().durable(true).open_or_create(&place.0));
+        unsupported(Queue::<[u8]>::options().durable(true).open_or_create(&place.0));
     }
-    unsupported(Queue::options().message_type(3).open_or_create(&posix.0));
+    unsupported(Queue::<[u8]>::options().message_type(3).open_or_create(&posix.0));
     for endpoint in ["log:./jobs", "tcp:127.0.0.1:80", "unix:/tmp/x"] {
-        unsupported(Queue::options().open(endpoint));
+        unsupported(Queue::<[u8]>::options().open(endpoint));
     }
     for endpoint in ["/jobs", "jobs", "", "mq:jobs", "mq:", "sysv:", "carrier:pigeon"] {
-        let error = Queue::options().open(endpoint).expect_err(endpoint);
+        let error = Queue::<[u8]>::options().open(endpoint).expect_err(endpoint);
         assert_eq!(error.kind(), ErrorKind::ApiMisuse, "{error}");
     }
 }
@@ -261,15 +261,16 @@ fn message_types_and_keys_of_files() {
     }
     let file = std::env::temp_dir().join(format!("crossing-queue-test-{}", std::process::id()));
     let endpoint = format!("sysv:{},65", file.display());
-    let error = Queue::options().create(&endpoint).expect_err("no file");
+    let error = Queue::<[u8]>::options().create(&endpoint).expect_err("no file");
     assert_eq!(error.kind(), ErrorKind::NotFound);
     assert!(error.to_string().contains("ftok"), "{error}");
     std::fs::write(&file, b"").expect("file");
     let key = Key::from_path(&file, 65).expect("key");
     let place = Place(format!("sysv:{:#x}", key.0.cast_unsigned()));
-    let five = Queue::options().message_type(5).access(Access::World).create(&endpoint).expect("create");
-    let six = Queue::options().message_type(6).open(&place.0).expect("the same key");
-    let any = Queue::options().open(&endpoint).expect("open");
+    let five =
+        Queue::<[u8]>::options().message_type(5).access(Access::World).create(&endpoint).expect("create");
+    let six = Queue::<[u8]>::options().message_type(6).open(&place.0).expect("the same key");
+    let any = Queue::<[u8]>::options().open(&endpoint).expect("open");
     std::fs::remove_file(&file).expect("remove");
     five.sender().expect("sender").send(b"5").expect("send");
     six.sender().expect("sender").send(b"6").expect("send");
@@ -285,11 +286,11 @@ fn message_types_and_keys_of_files() {
 #[test]
 fn directions_are_kept() {
     for place in places() {
-        let _made = Queue::options().create(&place.0).expect("create");
-        let sends = Queue::options().direction(Direction::Send).open(&place.0).expect("open");
+        let _made = Queue::<[u8]>::options().create(&place.0).expect("create");
+        let sends = Queue::<[u8]>::options().direction(Direction::Send).open(&place.0).expect("open");
         assert_eq!(sends.receiver().expect_err("refused").kind(), ErrorKind::ApiMisuse);
         sends.sender().expect("sender").send(b"x").expect("send");
-        let receives = Queue::options().direction(Direction::Receive).open(&place.0).expect("open");
+        let receives = Queue::<[u8]>::options().direction(Direction::Receive).open(&place.0).expect("open");
         assert_eq!(receives.sender().expect_err("refused").kind(), ErrorKind::ApiMisuse);
         assert_eq!(&*receives.receiver().expect("receiver").recv().expect("recv"), b"x");
     }

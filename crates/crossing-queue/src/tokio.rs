@@ -7,7 +7,7 @@
 //! use crossing_queue::{Queue, tokio::{Receiver, Sender}};
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
 //! let name = format!("shm:crossing-tokio-doc-{}", std::process::id());
-//! let queue = Queue::options().capacity(8).unlink_on_drop(true).create(&name)?;
+//! let queue = Queue::<[u8]>::options().capacity(8).unlink_on_drop(true).create(&name)?;
 //! let (mut sender, mut receiver) = (Sender::new(&queue.sender()?)?, Receiver::new(&queue.receiver()?)?);
 //! let (delivery, sent) = tokio::join!(receiver.recv(), sender.send(b"hello"));
 //! sent?;
@@ -17,7 +17,7 @@
 //! ```
 
 use crate::poll::{Interest, Poller};
-use crate::{Delivery, Message, Overflow, RecvError, SendError, TryRecvError, TrySendError};
+use crate::{Delivery, Message, Overflow, Payload, RecvError, SendError, TryRecvError, TrySendError};
 use crossing_sys::{Error, Result};
 use tokio::io::unix::AsyncFd;
 
@@ -70,12 +70,12 @@ impl Watched {
 
 /// The receiving end of a queue, for tokio. For several tasks, make one for each: each message goes to one of them.
 #[derive(Debug)]
-pub struct Receiver {
-    inner: crate::Receiver,
+pub struct Receiver<T: Payload + ?Sized = [u8]> {
+    inner: crate::Receiver<T>,
     watched: Watched,
 }
 
-impl Receiver {
+impl<T: Payload + ?Sized> Receiver<T> {
     /// Makes one of a receiver.
     ///
     /// # Errors
@@ -83,14 +83,14 @@ impl Receiver {
     ///
     /// # Panics
     /// Outside of a runtime of tokio with I/O enabled.
-    pub fn new(receiver: &crate::Receiver) -> Result<Self> {
+    pub fn new(receiver: &crate::Receiver<T>) -> Result<Self> {
         let watched = Watched::new(receiver.poller()?, receiver.endpoint())?;
         Ok(Self { inner: receiver.clone(), watched })
     }
 
     /// The receiver that waits without tokio.
     #[must_use]
-    pub fn blocking(&self) -> &crate::Receiver {
+    pub fn blocking(&self) -> &crate::Receiver<T> {
         &self.inner
     }
 
@@ -101,13 +101,14 @@ impl Receiver {
     ///
     /// # Errors
     /// [`RecvError::Os`].
-    pub async fn recv(&mut self) -> Result<Delivery, RecvError> {
+    pub async fn recv(&mut self) -> Result<Delivery<T>, RecvError> {
         let attempt = || match self.inner.try_recv() {
-            Ok(delivery) => Some(Ok(delivery)),
+            Ok(delivery) => Some(Ok(Ok(delivery))),
             Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Mismatch(mismatch)) => Some(Ok(Err(mismatch.into()))),
             Err(TryRecvError::Os(error)) => Some(Err(error)),
         };
-        self.watched.until(attempt).await.map_err(RecvError::Os)
+        self.watched.until(attempt).await.map_err(RecvError::Os)?
     }
 
     /// Receives at most `max` messages that are there, waiting for the first.
@@ -117,7 +118,7 @@ impl Receiver {
     ///
     /// # Errors
     /// [`RecvError::Os`], if there is not even one.
-    pub async fn recv_many(&mut self, max: usize) -> Result<Vec<Delivery>, RecvError> {
+    pub async fn recv_many(&mut self, max: usize) -> Result<Vec<Delivery<T>>, RecvError> {
         let mut all = Vec::new();
         if max > 0 {
             all.push(self.recv().await?);
@@ -134,12 +135,12 @@ impl Receiver {
 
 /// The sending end of a queue, for tokio. For several tasks, make one for each.
 #[derive(Debug)]
-pub struct Sender {
-    inner: crate::Sender,
+pub struct Sender<T: Payload + ?Sized = [u8]> {
+    inner: crate::Sender<T>,
     watched: Watched,
 }
 
-impl Sender {
+impl<T: Payload + ?Sized> Sender<T> {
     /// Makes one of a sender.
     ///
     /// # Errors
@@ -147,14 +148,14 @@ impl Sender {
     ///
     /// # Panics
     /// Outside of a runtime of tokio with I/O enabled.
-    pub fn new(sender: &crate::Sender) -> Result<Self> {
+    pub fn new(sender: &crate::Sender<T>) -> Result<Self> {
         let watched = Watched::new(sender.poller()?, sender.endpoint())?;
         Ok(Self { inner: sender.clone(), watched })
     }
 
     /// The sender that waits without tokio.
     #[must_use]
-    pub fn blocking(&self) -> &crate::Sender {
+    pub fn blocking(&self) -> &crate::Sender<T> {
         &self.inner
     }
 
@@ -165,8 +166,8 @@ impl Sender {
     ///
     /// # Errors
     /// As [`crate::Sender::send`].
-    pub async fn send(&mut self, message: &[u8]) -> Result<(), SendError> {
-        self.send_message(&Message::new(message)).await
+    pub async fn send(&mut self, message: &T) -> Result<(), SendError> {
+        self.send_message(&Message::of(message)).await
     }
 
     /// Sends a message with its priority, time to live, delay and properties, waiting for room without end.
@@ -176,7 +177,7 @@ impl Sender {
     ///
     /// # Errors
     /// As [`crate::Sender::send_message`].
-    pub async fn send_message(&mut self, message: &Message<'_>) -> Result<(), SendError> {
+    pub async fn send_message(&mut self, message: &Message<'_, T>) -> Result<(), SendError> {
         let waits = self.inner.overflow() != Overflow::Fail;
         let attempt = || match self.inner.try_send_message(message) {
             Ok(()) => Some(Ok(Ok(()))),

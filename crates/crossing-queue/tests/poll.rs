@@ -15,7 +15,7 @@ const LATE: Duration = Duration::from_secs(120);
 /// A queue for one test; `None` where the system has none of this kind.
 fn place(scheme: &str, capacity: u64) -> Option<(String, Queue)> {
     let name = format!("{scheme}{}", unique_name("poll"));
-    match Queue::options().capacity(capacity).max_len(64).unlink_on_drop(true).create(&name) {
+    match Queue::<[u8]>::options().capacity(capacity).max_len(64).unlink_on_drop(true).create(&name) {
         Ok(queue) => Some((name, queue)),
         Err(error) if error.kind() == ErrorKind::Unsupported => None,
         Err(error) => panic!("{error}"),
@@ -36,7 +36,7 @@ fn wait(pollers: &[&Poller]) {
 }
 
 fn open(role: &Role, argument: &str) -> Queue {
-    Queue::options().open(&role.argument(argument)).unwrap()
+    Queue::<[u8]>::options().open(&role.argument(argument)).unwrap()
 }
 
 fn number(bytes: &[u8]) -> (u32, u32) {
@@ -259,7 +259,7 @@ fn doorbells_of_the_dead_are_removed_and_those_of_the_living_stay() {
     wait(&[&mine]);
     receiver.try_recv().unwrap().ack().unwrap();
     // Whoever opens the name next removes what the dead left.
-    let again = Queue::options().open(&name).unwrap();
+    let again = Queue::<[u8]>::options().open(&name).unwrap();
     assert_eq!(bells(&name).len(), 1);
     drop(again);
     // So does whoever waits, without anybody opening anything.
@@ -277,7 +277,7 @@ fn doorbells_of_the_dead_are_removed_and_those_of_the_living_stay() {
 #[test]
 fn what_cannot_be_polled_says_so() {
     let endpoint = format!("sysv:{:#x}", 0x3000_0000 | (std::process::id() & 0xff_ffff));
-    let queue = match Queue::options().unlink_on_drop(true).create(&endpoint) {
+    let queue = match Queue::<[u8]>::options().unlink_on_drop(true).create(&endpoint) {
         Ok(queue) => queue,
         Err(error) if error.kind() == ErrorKind::Unsupported => return,
         Err(error) => panic!("{error}"),

@@ -16,7 +16,7 @@ const LATE: Duration = Duration::from_secs(120);
 
 fn place(scheme: &str, capacity: u64) -> Option<(String, Queue)> {
     let name = format!("{scheme}{}", unique_name("tokio"));
-    match Queue::options().capacity(capacity).max_len(64).unlink_on_drop(true).create(&name) {
+    match Queue::<[u8]>::options().capacity(capacity).max_len(64).unlink_on_drop(true).create(&name) {
         Ok(queue) => Some((name, queue)),
         Err(error) if error.kind() == ErrorKind::Unsupported => None,
         Err(error) => panic!("{error}"),
@@ -49,7 +49,7 @@ async fn some_polls<T>(future: impl Future<Output = T>, random: &mut Random) -> 
 #[ignore = "a child process of the tests here"]
 fn role_sender() {
     let Some(role) = role("role_sender") else { return };
-    let sender = Queue::options().open(&role.argument("name")).unwrap().sender().unwrap();
+    let sender = Queue::<[u8]>::options().open(&role.argument("name")).unwrap().sender().unwrap();
     let mut random = Random::new(9);
     for number in 0..role.argument("count").parse::<u32>().unwrap() {
         sender.send(&number.to_le_bytes()).unwrap();
@@ -64,7 +64,7 @@ fn role_sender() {
 #[ignore = "a child process of the tests here"]
 fn role_receiver() {
     let Some(role) = role("role_receiver") else { return };
-    let receiver = Queue::options().open(&role.argument("name")).unwrap().receiver().unwrap();
+    let receiver = Queue::<[u8]>::options().open(&role.argument("name")).unwrap().receiver().unwrap();
     let mut random = Random::new(9);
     for wanted in 0..role.argument("count").parse::<u32>().unwrap() {
         assert_eq!(number(&receiver.recv_timeout(LATE).unwrap()), wanted);
@@ -216,7 +216,7 @@ async fn a_busy_receiver_lets_others_run() {
 #[tokio::test]
 async fn a_full_queue_that_fails_does_not_wait() {
     let name = format!("shm:{}", unique_name("tokio"));
-    let mut options = Queue::options();
+    let mut options = Queue::<[u8]>::options();
     options.capacity(1).max_len(8).overflow(Overflow::Fail).unlink_on_drop(true);
     let queue = options.create(&name).unwrap();
     let mut sender = Sender::new(&queue.sender().unwrap()).unwrap();

@@ -35,7 +35,7 @@ pub use self::words::{
 };
 
 #[cfg(not(loom))]
-pub use self::layout::{QueueHeader, Wishes};
+pub use self::layout::{QueueHeader, Shape, Wishes};
 #[cfg(not(loom))]
 pub use self::poll::QueueDoorbell;
 #[cfg(not(loom))]

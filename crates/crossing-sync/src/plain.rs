@@ -1,4 +1,5 @@
 //! What may lie in memory that other processes write.
+#![allow(unsafe_code)] // plain values in place
 
 use zerocopy::{FromBytes, Immutable, IntoBytes};
 
@@ -17,3 +18,18 @@ use zerocopy::{FromBytes, Immutable, IntoBytes};
 pub trait Plain: FromBytes + IntoBytes + Immutable + Send + Sync + 'static {}
 
 impl<T: FromBytes + IntoBytes + Immutable + Send + Sync + 'static> Plain for T {}
+
+/// The value that `bytes` are, in place; `None` if they are none, by length or alignment.
+///
+/// ```
+/// let pair = crossing_sync::view::<[u8; 2]>(&[1, 2]);
+/// assert_eq!(pair, Some(&[1, 2]));
+/// assert_eq!(crossing_sync::view::<u8>(&[1, 2]), None);
+/// ```
+#[inline]
+#[must_use]
+pub fn view<T: Plain>(bytes: &[u8]) -> Option<&T> {
+    let place = bytes.as_ptr().cast::<T>();
+    // SAFETY: of the right length and alignment; every byte pattern is a `T`, and the borrow is that of the bytes.
+    (bytes.len() == size_of::<T>() && place.is_aligned()).then(|| unsafe { &*place })
+}

@@ -8,7 +8,7 @@ use crossing::queue::{Priority, Queue};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let name = format!("mq:/crossing-example-{}", std::process::id());
-    let queue = Queue::options().capacity(10).max_len(1024).unlink_on_drop(true).create(&name)?;
+    let queue = Queue::<[u8]>::options().capacity(10).max_len(1024).unlink_on_drop(true).create(&name)?;
 
     let sender = queue.sender()?;
     sender.send(b"when there is time")?;

@@ -10,7 +10,7 @@ fn topics_events_and_queues_together() {
     let name = unique_name("wait-set");
     let topics = [0, 1].map(|number| Topic::<u64>::options().open(&format!("{name}-{number}")).unwrap());
     let event = Event::options().open(&name).unwrap();
-    let queue = Queue::options().unlink_on_drop(true).create(&format!("shm:{name}")).unwrap();
+    let queue = Queue::<[u8]>::options().unlink_on_drop(true).create(&format!("shm:{name}")).unwrap();
     let mut subscribers = topics.each_ref().map(|topic| topic.subscriber().unwrap());
     let mut waiter = event.waiter().unwrap();
     let receiver = queue.receiver().unwrap();

@@ -58,7 +58,7 @@ impl Place {
                 format!("sysv:{:#x}", 0x4000_0000 | (process & 0x1f_ffff) << 8 | number & 0xff)
             }
         };
-        match Queue::options().open(&endpoint) {
+        match Queue::<[u8]>::options().open(&endpoint) {
             Err(error) if error.kind() == ErrorKind::Unsupported => {
                 println!("note: not on this system: {error}");
                 None
@@ -70,7 +70,7 @@ impl Place {
     /// Options for 8 messages of 128 bytes, and priorities where they can be had.
     #[must_use]
     pub fn options(&self) -> QueueOptions {
-        let mut options = Queue::options();
+        let mut options = Queue::<[u8]>::options();
         options.capacity(CAPACITY).max_len(MAX_LEN as u64);
         if self.carrier != Carrier::SystemV {
             options.priorities(8);
@@ -85,7 +85,7 @@ impl Place {
     }
 
     fn open(&self) -> Queue {
-        let mut options = Queue::options();
+        let mut options = Queue::<[u8]>::options();
         if self.carrier == Carrier::SystemVRanked {
             options.priorities(8);
         }
@@ -382,6 +382,44 @@ pub fn properties(place: &Place) {
     assert_eq!((seen.reply_to().as_deref(), seen.correlation_id()), (Some("shm:answers"), Some(77)));
 }
 
+/// Values of one type, with the bytes that they have in memory; a foreign message of another length is told of, and dropped,
+/// unless the queue keeps such messages out.
+pub fn values(place: &Place) {
+    type Value = [u64; 3];
+    let priorities = |options: &mut QueueOptions<Value>| {
+        if place.carrier == Carrier::SystemVRanked {
+            options.priorities(8);
+        }
+    };
+    let mut options = Queue::<Value>::options();
+    options.capacity(CAPACITY).max_len(MAX_LEN as u64);
+    priorities(&mut options);
+    let queue = options.create(&place.endpoint).expect("create");
+    let (sender, receiver) = (queue.sender().expect("sender"), queue.receiver().expect("receiver"));
+    for round in 0..100_u64 {
+        let value = [round, round << 40, !round];
+        sender.send(&value).expect("sent");
+        assert_eq!(*receiver.recv_timeout(LONG).expect("received"), value);
+    }
+    sender.send(&[1, 2, 3]).expect("sent");
+    let bytes = place.open();
+    let seen = bytes.receiver().expect("receiver").try_recv().expect("received").into_vec();
+    assert_eq!(seen, [1_u64, 2, 3].map(u64::to_ne_bytes).concat());
+    match bytes.sender().expect("sender").try_send(b"foreign") {
+        Err(TrySendError::Os(error)) => assert_eq!(error.kind(), ErrorKind::ApiMisuse, "{error}"),
+        sent => {
+            sent.expect("sent");
+            let error = receiver.recv_timeout(LONG).expect_err("no value");
+            assert!(matches!(error, RecvError::Mismatch(_)), "{error}");
+        }
+    }
+    assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
+    if queue.stats().expect("stats").max_len == MAX_LEN as u64 {
+        let larger = Queue::<[u64; 17]>::options();
+        assert_eq!(larger.open(&place.endpoint).expect_err("too large").kind(), ErrorKind::Incompatible);
+    }
+}
+
 /// What was delivered too often is put aside where that can be had; else refused at open.
 pub fn dead_letters(place: &Place) {
     let can = place.create().capabilities();
@@ -428,7 +466,7 @@ pub fn looking_and_purging(place: &Place) {
 
 /// Names are created once, opened when they are there, and gone when unlinked.
 pub fn names(place: &Place) {
-    let missing = Queue::options().open(&place.endpoint).expect_err("there is none");
+    let missing = Queue::<[u8]>::options().open(&place.endpoint).expect_err("there is none");
     assert_eq!(missing.kind(), ErrorKind::NotFound, "{missing}");
     let queue = place.create();
     assert!(queue.created());
@@ -440,7 +478,7 @@ pub fn names(place: &Place) {
     assert_eq!(*same.receiver().expect("receiver").try_recv().expect("received"), *b"both");
     drop((queue, same));
     Queue::unlink(&place.endpoint).expect("unlinked");
-    let gone = Queue::options().open(&place.endpoint).expect_err("gone");
+    let gone = Queue::<[u8]>::options().open(&place.endpoint).expect_err("gone");
     assert_eq!(gone.kind(), ErrorKind::NotFound, "{gone}");
 }
 

@@ -39,8 +39,8 @@ fn bits_role() {
     let Some(role) = role("bits_role") else { return };
     let segment = Segment::options().directory(role.argument("directory")).open("bits").unwrap();
     let ground = Ground::of(segment, false);
-    let queue = Queue::options().acknowledge(true).open(&role.argument("queue")).unwrap();
-    let back = Queue::options().open(&format!("{}-back", role.argument("queue"))).unwrap();
+    let queue = Queue::<[u8]>::options().acknowledge(true).open(&role.argument("queue")).unwrap();
+    let back = Queue::<[u8]>::options().open(&format!("{}-back", role.argument("queue"))).unwrap();
     role.say(usize::BITS);
     ground.count();
     // A chunk that the other one left.
@@ -70,7 +70,7 @@ fn processes_of_32_and_64_bits_share_a_segment() {
     let segment = Segment::options().size(1 << 16).directory(guard.path()).create("bits").unwrap();
     let ground = Ground::of(segment, true);
     let name = format!("shm:bits-{}", std::process::id());
-    let mut options = Queue::options();
+    let mut options = Queue::<[u8]>::options();
     options.capacity(8).max_len(70_000).acknowledge(true).unlink_on_drop(true);
     let queue = options.create(&name).unwrap();
     let back = options.create(&format!("{name}-back")).unwrap();

@@ -13,12 +13,12 @@ const WAITERS: usize = 64;
 
 fn create() -> (String, Queue) {
     let name = format!("shm:{}", unique_name("doorbells"));
-    let queue = Queue::options().capacity(16).max_len(64).unlink_on_drop(true).create(&name).unwrap();
+    let queue = Queue::<[u8]>::options().capacity(16).max_len(64).unlink_on_drop(true).create(&name).unwrap();
     (name, queue)
 }
 
 fn open(role: &Role) -> Queue {
-    Queue::options().open(&role.argument("name")).unwrap()
+    Queue::<[u8]>::options().open(&role.argument("name")).unwrap()
 }
 
 fn wait(poller: &Poller) {

@@ -23,7 +23,7 @@ fn silent_role() {
     let semaphore = segment.attach::<SemaphoreCell>(4096).unwrap();
     let event = segment.attach::<EventCell>(8192).unwrap();
     let pool = segment.create_pool(16384, 4, 1024).unwrap();
-    let mut options = Queue::options();
+    let mut options = Queue::<[u8]>::options();
     options.capacity(64).max_len(1000).acknowledge(true).unlink_on_drop(true);
     let queue = options.create(&role.argument("queue")).unwrap();
     let (sender, receiver) = (queue.sender().unwrap(), queue.receiver().unwrap());

@@ -217,7 +217,7 @@ fn every_point_of_a_topic() {
 #[test]
 fn random_kills_of_publishers_and_subscribers() {
     // Starting a process takes Wine forty times as long.
-    const KILLS: u32 = if cfg!(windows) { 400 } else { 2_000 };
+    const KILLS: u32 = if cfg!(windows) { 200 } else { 2_000 };
     // Wine's server keeps every file that was closed open until the last lock on it is gone: who lives long costs much.
     const ROUNDS: usize = if cfg!(windows) { 10 } else { 50 };
     let _watchdog = watchdog(Duration::from_secs(400));

@@ -45,7 +45,7 @@ pub fn run(command: QueueCommand) -> Outcome {
         QueueCommand::Stat { endpoint, json } => stat(&endpoint, json)?,
         QueueCommand::Browse { endpoint, count, json } => browse(&endpoint, count, json)?,
         QueueCommand::Purge { endpoint } => {
-            let dropped = Queue::options().direction(Direction::Receive).open(&endpoint)?.purge()?;
+            let dropped = Queue::<[u8]>::options().direction(Direction::Receive).open(&endpoint)?.purge()?;
             write_line(&format!("{endpoint}: {dropped} messages dropped"))?;
         }
         QueueCommand::Rm { endpoint } => Queue::unlink(&endpoint)?,
@@ -55,7 +55,7 @@ pub fn run(command: QueueCommand) -> Outcome {
 
 /// Options with the limits that the endpoint can have: System V queues count bytes, by the system's own limit.
 fn sized(endpoint: &str, size: QueueSize) -> QueueOptions {
-    let mut options = Queue::options();
+    let mut options = Queue::<[u8]>::options();
     if !endpoint.starts_with("sysv:") {
         options.capacity(size.capacity).max_len(size.max_len);
     }
@@ -72,7 +72,7 @@ fn sized(endpoint: &str, size: QueueSize) -> QueueOptions {
 }
 
 fn stat(endpoint: &str, json: bool) -> Result<(), Failure> {
-    let queue = Queue::options().direction(Direction::Receive).open(endpoint)?;
+    let queue = Queue::<[u8]>::options().direction(Direction::Receive).open(endpoint)?;
     let stats = queue.stats()?;
     if json {
         return write_json(&StatJson {
@@ -119,7 +119,7 @@ fn stat(endpoint: &str, json: bool) -> Result<(), Failure> {
 }
 
 fn browse(endpoint: &str, count: usize, json: bool) -> Result<(), Failure> {
-    let queue = Queue::options().direction(Direction::Receive).open(endpoint)?;
+    let queue = Queue::<[u8]>::options().direction(Direction::Receive).open(endpoint)?;
     for seen in queue.browse(count, SHOWN)? {
         let data = String::from_utf8_lossy(&seen.bytes);
         if json {
@@ -171,7 +171,7 @@ pub fn send(args: &SendArgs) -> Outcome {
     }
     let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let given = &args.message;
-    let mut options = Queue::options();
+    let mut options = Queue::<[u8]>::options();
     options.direction(Direction::Send).overflow(match given.overflow {
         OverflowArg::Block => Overflow::Block,
         OverflowArg::DropOldest => Overflow::DropOldest,
@@ -226,7 +226,7 @@ pub fn recv(args: &RecvArgs) -> Outcome {
             )));
         }
     }
-    let mut options = Queue::options();
+    let mut options = Queue::<[u8]>::options();
     options.direction(Direction::Receive).acknowledge(args.nack);
     let queue = open(&options, &args.endpoint, args.queue)?;
     let receiver = if args.dead { queue.dead_letters()? } else { queue.receiver()? };

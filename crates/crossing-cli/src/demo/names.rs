@@ -117,7 +117,7 @@ pub fn leftovers(names: &Names) -> Vec<Check> {
     for through in QUEUES {
         for (queue, to) in names.queues(through).iter().zip(["Process2", "Process1"]) {
             let name = format!("no {through} to {to} is left");
-            checks.push(check(&name, gone(Queue::options().open(queue).map(drop))));
+            checks.push(check(&name, gone(Queue::<[u8]>::options().open(queue).map(drop))));
         }
     }
     checks.push(check("no local socket is left", socket_gone(names)));

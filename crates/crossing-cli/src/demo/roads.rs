@@ -105,7 +105,7 @@ impl Stage {
         }
         segment.create_pool(Layout::POOL, POOL_CHUNKS, CHUNK_LEN).map_err(text)?;
         let create = |endpoint: &str| {
-            Queue::options()
+            Queue::<[u8]>::options()
                 .capacity(QUEUE_CAPACITY)
                 .max_len(QUEUE_MAX_LEN)
                 .unlink_on_drop(true)
@@ -271,8 +271,8 @@ struct QueueRoad {
 
 impl QueueRoad {
     fn open(through: Through, out: &str, input: &str) -> Result<Self, Error> {
-        let out = Queue::options().open(out)?.sender()?;
-        let input = Queue::options().open(input)?.receiver()?;
+        let out = Queue::<[u8]>::options().open(out)?.sender()?;
+        let input = Queue::<[u8]>::options().open(input)?.receiver()?;
         Ok(Self { through, out, input })
     }
 }

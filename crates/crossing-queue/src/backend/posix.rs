@@ -4,7 +4,7 @@ use super::{Backend, Taken, copied, drain};
 use crate::delivery::{Delivery, Pool, Priority};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message as Outgoing;
-use crate::options::{How, QueueOptions};
+use crate::options::{How, Terms};
 use crate::poll::{Poller, Purpose};
 use crate::queue::{Capabilities, Glimpse, Stats};
 use crossing_sys::Result;
@@ -31,13 +31,13 @@ pub(super) const CAPABILITIES: Capabilities = Capabilities {
 pub(super) struct Posix(MessageQueue);
 
 impl Posix {
-    pub(super) fn start(name: &str, options: &QueueOptions, how: How) -> Result<Self> {
+    pub(super) fn start(name: &str, options: &Terms, how: How) -> Result<Self> {
         let mut wanted = Options::new();
         wanted.access(options.access).direction(options.direction);
         if let Some(capacity) = options.capacity {
             wanted.max_messages(capacity);
         }
-        if let Some(max_len) = options.max_len {
+        if let Some(max_len) = options.least_len() {
             wanted.max_message_len(max_len);
         }
         match how {

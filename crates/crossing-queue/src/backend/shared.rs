@@ -4,10 +4,10 @@ use super::Backend;
 use crate::delivery::{Delivery, Pool};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message;
-use crate::options::{How, QueueOptions};
+use crate::options::{How, Terms};
 use crate::poll::{Poller, Purpose};
 use crate::queue::{Capabilities, Glimpse, Stats};
-use crossing_ring::queue::{Held, Message as Put, PutError, QueueHeader, SlotQueue, Which, Wishes};
+use crossing_ring::queue::{Held, Message as Put, PutError, QueueHeader, Shape, SlotQueue, Which, Wishes};
 use crossing_shm::{Segment, registry};
 use crossing_sync::Until;
 use crossing_sys::file::Handle;
@@ -22,6 +22,8 @@ const SCHEMA: u64 = u64::from_le_bytes(*b"queue\0\0\x01");
 const DEFAULT_CAPACITY: u64 = 1024;
 const DEFAULT_MAX_LEN: u64 = 8192;
 const PRIORITIES: u32 = 32;
+/// Room for the properties of a value.
+const PROPERTIES: u64 = 512;
 
 pub(super) const CAPABILITIES: Capabilities = Capabilities {
     priorities: PRIORITIES,
@@ -48,7 +50,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn start(name: &str, options: &QueueOptions, how: How) -> Result<Self> {
+    pub(super) fn start(name: &str, options: &Terms, how: How) -> Result<Self> {
         let segment = match how {
             How::Create => create(name, options)?,
             How::Open => open(name)?,
@@ -72,13 +74,14 @@ impl Shared {
     }
 }
 
-fn create(name: &str, options: &QueueOptions) -> Result<Segment> {
+fn create(name: &str, options: &Terms) -> Result<Segment> {
     let too_large = |what: &str, wanted: u64| {
         Error::new(ErrorKind::ApiMisuse, "create queue", format!("shm:{name}"))
             .detail(format!("{what} {wanted}"))
     };
     let capacity = options.capacity.unwrap_or(DEFAULT_CAPACITY);
-    let max_len = options.max_len.unwrap_or(DEFAULT_MAX_LEN);
+    let by_default = options.shape.size.map_or(DEFAULT_MAX_LEN, |size| u64::from(size) + PROPERTIES);
+    let max_len = options.max_len.unwrap_or(by_default);
     let wishes = Wishes {
         capacity: u32::try_from(capacity).map_err(|_| too_large("capacity", capacity))?,
         max_len: u32::try_from(max_len).map_err(|_| too_large("max_len", max_len))?,
@@ -86,7 +89,8 @@ fn create(name: &str, options: &QueueOptions) -> Result<Segment> {
         priorities: options.priorities.unwrap_or(PRIORITIES),
         max_deliveries: options.max_deliveries.unwrap_or(0),
     };
-    let header = QueueHeader::new(&wishes).map_err(|error| error.about(format!("shm:{name}")))?;
+    let header = QueueHeader::new(&wishes).and_then(|header| header.shaped(options.shape));
+    let header = header.map_err(|error| error.about(format!("shm:{name}")))?;
     let size =
         usize::try_from(header.total_len()).map_err(|_| too_large("bytes in all", header.total_len()))?;
     let mut segment = Segment::options();
@@ -104,7 +108,7 @@ fn open(name: &str) -> Result<Segment> {
     })
 }
 
-fn open_or_create(name: &str, options: &QueueOptions) -> Result<Segment> {
+fn open_or_create(name: &str, options: &Terms) -> Result<Segment> {
     // Another process may create or remove it between the two looks.
     for _ in 0..16 {
         match open(name) {
@@ -120,10 +124,10 @@ fn open_or_create(name: &str, options: &QueueOptions) -> Result<Segment> {
 }
 
 /// Whether a queue that was found is as large as was asked for.
-fn check(name: &str, options: &QueueOptions, queue: &SlotQueue) -> Result<()> {
+fn check(name: &str, options: &Terms, queue: &SlotQueue) -> Result<()> {
     let have = [
         ("capacity", options.capacity, u64::from(queue.capacity())),
-        ("max_len", options.max_len, queue.max_len() as u64),
+        ("max_len", options.least_len(), queue.max_len() as u64),
         ("priorities", options.priorities.map(u64::from), u64::from(queue.priorities())),
     ];
     for (what, wanted, have) in have {
@@ -133,7 +137,21 @@ fn check(name: &str, options: &QueueOptions, queue: &SlotQueue) -> Result<()> {
                 .fix("ask for less, or remove the queue and create it again"));
         }
     }
-    Ok(())
+    agree(name, options.shape, queue.shape())
+}
+
+/// Whether the messages are what was asked for. Bytes are, whatever they mean: for tools that look at any queue.
+fn agree(name: &str, mine: Shape, other: Shape) -> Result<()> {
+    if mine == other || mine == Shape::BYTES {
+        return Ok(());
+    }
+    let say = |shape: Shape| {
+        let size = shape.size.map_or_else(|| "bytes".to_owned(), |size| format!("size {size}"));
+        format!("schema {:#x}, {size}, alignment {}", shape.schema, shape.align)
+    };
+    Err(Error::new(ErrorKind::Incompatible, "open queue", format!("shm:{name}"))
+        .detail(format!("it carries messages of {}; asked for {}", say(other), say(mine)))
+        .fix("use the same type and schema, or another name"))
 }
 
 pub(super) fn unlink(name: &str) -> Result<()> {
@@ -166,6 +184,10 @@ fn outgoing<'a>(message: &Message<'a>) -> Put<'a> {
 impl Backend for Shared {
     fn max_len(&self) -> usize {
         self.queue.max_len()
+    }
+
+    fn value_len(&self) -> Option<usize> {
+        self.queue.shape().size.map(|size| size as usize)
     }
 
     fn created(&self) -> bool {

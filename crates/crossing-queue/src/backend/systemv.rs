@@ -9,7 +9,7 @@ use super::{Backend, Taken, copied, drain};
 use crate::delivery::{Delivery, Pool, Priority};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message as Outgoing;
-use crate::options::{How, QueueOptions};
+use crate::options::{How, Terms};
 use crate::queue::{Capabilities, Glimpse, Stats};
 use crossing_sys::file::Handle;
 use crossing_sys::sysv::{Key, Message, MessageQueue, Select};
@@ -45,7 +45,7 @@ pub(super) struct SystemV {
 }
 
 impl SystemV {
-    pub(super) fn start(key: Key, options: &QueueOptions, how: How) -> Result<Self> {
+    pub(super) fn start(key: Key, options: &Terms, how: How) -> Result<Self> {
         let levels = options.priorities.unwrap_or(1).max(1);
         if levels > 1 && options.message_type.is_some() {
             return Err(Error::new(ErrorKind::ApiMisuse, "open queue", key.to_string())
@@ -91,9 +91,9 @@ impl SystemV {
 }
 
 /// The limit of these queues counts bytes: what was asked for in messages is checked, and on a new queue set, in bytes.
-fn make_room(queue: &MessageQueue, options: &QueueOptions) -> Result<()> {
+fn make_room(queue: &MessageQueue, options: &Terms) -> Result<()> {
     const OPERATION: &str = "open queue";
-    if let Some(len) = options.max_len
+    if let Some(len) = options.least_len()
         && len > queue.max_message_len() as u64
     {
         return Err(Error::new(ErrorKind::LimitReached, OPERATION, queue.key().to_string())
@@ -103,7 +103,7 @@ fn make_room(queue: &MessageQueue, options: &QueueOptions) -> Result<()> {
                 queue.max_message_len()
             )));
     }
-    let need = match (options.capacity, options.max_len) {
+    let need = match (options.capacity, options.least_len()) {
         (None, None) => return Ok(()),
         (Some(_), None) => {
             return Err(Error::new(ErrorKind::ApiMisuse, OPERATION, queue.key().to_string())

@@ -4,7 +4,7 @@
 use super::cursors::Hazard;
 use super::ring::Ring;
 use super::scratch::{Scratch, Short};
-use crossing_sync::Plain;
+use crossing_sync::{Plain, view};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -44,16 +44,8 @@ impl Body {
     #[inline]
     #[must_use]
     pub fn value<T: Plain>(&self) -> Option<&T> {
-        plain(self)
+        view(self)
     }
-}
-
-/// The value that `bytes` are.
-#[inline]
-fn plain<T: Plain>(bytes: &[u8]) -> Option<&T> {
-    let place = bytes.as_ptr().cast::<T>();
-    // SAFETY: of the right length and alignment; every byte pattern is a `T`, and the borrow is that of the bytes.
-    (bytes.len() == size_of::<T>() && place.is_aligned()).then(|| unsafe { &*place })
 }
 
 impl Deref for Body {
@@ -110,7 +102,7 @@ impl Loan {
     #[inline]
     #[must_use]
     pub fn value<T: Plain>(&self) -> Option<&T> {
-        plain(self)
+        view(self)
     }
 
     /// As [`value`](Self::value), to be written.

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const MAGIC: [u8; 8] = *b"CROSQUEU";
 const MAJOR: u16 = 1;
-const MINOR: u16 = 0;
+const MINOR: u16 = 1;
 
 /// Bytes of a small block.
 const FINE: u64 = 256;
@@ -35,6 +35,22 @@ pub struct Wishes {
     pub max_deliveries: u32,
 }
 
+/// What the bytes of a message are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shape {
+    /// The number of the type, whoever gives them; 0: none.
+    pub schema: u64,
+    /// Bytes of the value that each message is; `None`: any number.
+    pub size: Option<u32>,
+    /// Alignment of the value.
+    pub align: u32,
+}
+
+impl Shape {
+    /// Bytes, any number of them.
+    pub const BYTES: Self = Self { schema: 0, size: None, align: 1 };
+}
+
 /// The first bytes of a queue's segment, written before it has a name and never changed.
 // FORMAT: queue.md QueueHeader size=128
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -54,7 +70,11 @@ pub struct QueueHeader {
     zero: u32,
     max_bytes: u64,
     total_len: u64,
-    reserved: [u64; 8],
+    schema: u64,
+    /// Bytes of a value and one more; 0: messages are bytes, any number.
+    value_len: u32,
+    align: u32,
+    reserved: [u64; 6],
 }
 
 const _: () = assert!(size_of::<QueueHeader>() == 128);
@@ -74,6 +94,7 @@ pub(super) struct Layout {
     pub(super) capacity: u32,
     pub(super) max_len: u32,
     pub(super) max_bytes: u64,
+    pub(super) shape: Shape,
     pub(super) limits: Limits,
     pub(super) lane_bits: u32,
     pub(super) shared: usize,
@@ -145,11 +166,33 @@ impl QueueHeader {
             zero: 0,
             max_bytes: bytes,
             total_len: 0,
-            reserved: [0; 8],
+            schema: 0,
+            value_len: 0,
+            align: 0,
+            reserved: [0; 6],
         };
         let layout = header.layout().ok_or_else(|| misuse("larger than this machine's addresses".into()))?;
         header.total_len = layout.len as u64;
         Ok(header)
+    }
+
+    /// Says what the messages are.
+    ///
+    /// # Errors
+    /// `ApiMisuse` for values that are longer than the longest message.
+    pub fn shaped(mut self, shape: Shape) -> Result<Self> {
+        if let Some(size) = shape.size.filter(|size| *size > self.max_len) {
+            let max = self.max_len;
+            return Err(misuse(format!("values of {size} bytes in messages of at most {max}")));
+        }
+        self.schema = shape.schema;
+        self.value_len = shape.size.map_or(0, |size| size.saturating_add(1));
+        self.align = shape.align;
+        Ok(self)
+    }
+
+    fn shape(&self) -> Shape {
+        Shape { schema: self.schema, size: self.value_len.checked_sub(1), align: self.align.max(1) }
     }
 
     /// Bytes that the segment needs.
@@ -214,6 +257,7 @@ impl QueueHeader {
             capacity: self.capacity,
             max_len: self.max_len,
             max_bytes: self.max_bytes,
+            shape: self.shape(),
             limits: Limits { priorities: self.priorities, max_deliveries: self.max_deliveries },
             lane_bits: self.lane_bits,
             shared,

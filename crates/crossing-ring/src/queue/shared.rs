@@ -4,7 +4,7 @@
 use super::arena::{Arena, Extent};
 use super::bells::Which;
 use super::core::{Core, DEAD_LANE, Taken, Terms};
-use super::layout::{Layout, QueueHeader};
+use super::layout::{Layout, QueueHeader, Shape};
 use super::memory::Memory;
 use super::words::{DEAD, INLINE, State, Word, Words};
 use crossing_shm::{Offset, Region};
@@ -152,6 +152,12 @@ impl SlotQueue {
 
     pub(super) fn core(&self) -> &Core<Memory> {
         &self.0.core
+    }
+
+    /// What the messages are, as the queue's creator said.
+    #[must_use]
+    pub fn shape(&self) -> Shape {
+        self.layout().shape
     }
 
     fn layout(&self) -> &Layout {

@@ -12,7 +12,7 @@ pub const MAX_LEN: usize = 20_000;
 const PRIORITIES: u64 = 4;
 
 pub fn options() -> QueueOptions {
-    let mut options = Queue::options();
+    let mut options = Queue::<[u8]>::options();
     options.capacity(CAPACITY).max_len(MAX_LEN as u64).priorities(PRIORITIES as u32);
     // Room for all of them at their longest.
     options.max_bytes(CAPACITY * 24_576).acknowledge(true).unlink_on_drop(true).max_deliveries(4);
@@ -47,7 +47,7 @@ pub fn run(role: &Role) {
     if kind == "scribble" {
         return scribble(role, &mut seed);
     }
-    let mut options = Queue::options();
+    let mut options = Queue::<[u8]>::options();
     if kind.starts_with("bold") {
         return bold(role, &kind, &mut journal, &mut seed, count);
     }
@@ -163,7 +163,7 @@ fn bold(role: &Role, kind: &str, journal: &mut Journal, seed: &mut u64, count: u
     let mut turns = 0;
     while turns < count && !journal.stopped() {
         // Opened now and then, too: refused, or not.
-        let Ok(queue) = Queue::options().acknowledge(true).open(&role.argument("queue")) else {
+        let Ok(queue) = Queue::<[u8]>::options().acknowledge(true).open(&role.argument("queue")) else {
             turns += 1;
             std::thread::sleep(Duration::from_millis(1));
             continue;

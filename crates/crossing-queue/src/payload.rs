@@ -1,0 +1,86 @@
+//! What a queue may carry: plain data of one type, or bytes.
+
+use crate::delivery::Delivery;
+use crate::error::Mismatch;
+use crossing_ring::queue::Shape;
+use crossing_sync::Plain;
+
+mod sealed {
+    pub trait Sealed {}
+    impl Sealed for [u8] {}
+    impl<T: super::Plain> Sealed for T {}
+}
+
+/// What a queue may carry: `[u8]`, or a type of [`Plain`] data.
+pub trait Payload: sealed::Sealed {
+    /// Where a value lies that cannot be read in place.
+    #[doc(hidden)]
+    type Aside: Default + Send + Sync;
+    #[doc(hidden)]
+    const SHAPE: Shape;
+    #[doc(hidden)]
+    fn bytes(&self) -> &[u8];
+    /// The bytes or the value of a delivery, which [`received`](Self::received) has checked.
+    #[doc(hidden)]
+    fn of<'d>(bytes: &'d [u8], aside: &'d Self::Aside) -> &'d Self;
+    /// Makes sure that the bytes are such a message.
+    #[doc(hidden)]
+    fn received<E: From<Mismatch>>(delivery: Result<Delivery, E>) -> Result<Delivery<Self>, E>;
+}
+
+impl Payload for [u8] {
+    type Aside = ();
+    const SHAPE: Shape = Shape::BYTES;
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self
+    }
+
+    #[inline]
+    fn of<'d>(bytes: &'d [u8], (): &'d ()) -> &'d Self {
+        bytes
+    }
+
+    #[inline]
+    fn received<E: From<Mismatch>>(delivery: Result<Delivery, E>) -> Result<Delivery, E> {
+        delivery
+    }
+}
+
+impl<T: Plain> Payload for T {
+    type Aside = Option<Box<T>>;
+    const SHAPE: Shape = {
+        assert!(size_of::<T>() < u32::MAX as usize);
+        Shape { schema: 0, size: Some(size_of::<T>() as u32), align: align_of::<T>() as u32 }
+    };
+
+    #[inline]
+    fn bytes(&self) -> &[u8] {
+        self.as_bytes()
+    }
+
+    #[inline]
+    fn of<'d>(bytes: &'d [u8], aside: &'d Option<Box<T>>) -> &'d Self {
+        // Length and place were checked when it was received, and are this process's own.
+        crossing_sync::view(bytes).or(aside.as_deref()).expect("a value in place or aside")
+    }
+
+    #[inline]
+    fn received<E: From<Mismatch>>(delivery: Result<Delivery, E>) -> Result<Delivery<T>, E> {
+        let delivery = delivery?;
+        let (len, size) = (delivery.len(), size_of::<T>());
+        if crossing_sync::view::<T>(&delivery).is_some() {
+            return Ok(delivery.into_typed(None));
+        }
+        // Behind properties, or in a buffer of bytes, it may lie where no such value may.
+        match T::read_from_bytes(&delivery) {
+            Ok(value) => Ok(delivery.into_typed(Some(Box::new(value)))),
+            Err(_) => {
+                // It would come again and again.
+                let _ = delivery.ack();
+                Err(Mismatch { len: len as u64, size: size as u64 }.into())
+            }
+        }
+    }
+}
