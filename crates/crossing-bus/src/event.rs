@@ -19,8 +19,16 @@ mod poll;
 const SCHEMA: u64 = u64::from_le_bytes(*b"event\0\0\x01");
 /// How long a waiter sleeps before it looks by itself.
 const SLICE: Duration = Duration::from_millis(100);
-const WAITER: &str = "wait";
-const NOTIFIER: &str = "note";
+pub(crate) const WAITER: &str = "wait";
+pub(crate) const NOTIFIER: &str = "note";
+
+pub(crate) fn prefix(event: &str) -> String {
+    format!("event/{event}/")
+}
+
+pub(crate) fn open_read_only(name: &str) -> Result<Segment> {
+    Segment::options().schema(SCHEMA).read_only(true).open(name)
+}
 
 /// An event by name: it exists where a notifier or a waiter does.
 ///
@@ -157,7 +165,7 @@ impl Member {
 
     /// The living members of a role, and the names that the dead of any role left.
     fn others(&self, role: &str) -> Result<(Vec<String>, Vec<String>)> {
-        let prefix = format!("event/{}/", self.event);
+        let prefix = prefix(&self.event);
         let (mut living, mut dead) = (Vec::new(), Vec::new());
         for entry in registry::list_under(&prefix)? {
             let of = entry.name.strip_prefix(&prefix).and_then(|rest| rest.split_once('-')).map(|it| it.0);

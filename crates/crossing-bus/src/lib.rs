@@ -22,6 +22,7 @@
 mod changes;
 mod error;
 mod event;
+pub mod inspect;
 mod loan;
 mod member;
 mod options;

@@ -45,6 +45,11 @@ impl Role {
         }
     }
 
+    /// The role of that word.
+    pub(crate) fn of(word: &str) -> Option<Self> {
+        [Self::Publisher, Self::Subscriber, Self::Bell].into_iter().find(|role| role.word() == word)
+    }
+
     fn schema(self) -> u64 {
         match self {
             Self::Publisher => RING_SCHEMA,
@@ -54,12 +59,19 @@ impl Role {
     }
 }
 
-fn prefix(topic: &str) -> String {
+pub(crate) fn prefix(topic: &str) -> String {
     format!("topic/{topic}/")
 }
 
 fn name(topic: &str, role: Role, number: u32) -> String {
     format!("topic/{topic}/{}-{number:08x}", role.word())
+}
+
+/// The role and the number of the member of `topic` whose segment has that name.
+pub(crate) fn parse(topic: &str, segment: &str) -> Option<(Role, u32)> {
+    let (word, number) = segment.strip_prefix(&prefix(topic))?.split_once('-')?;
+    let number = u32::from_str_radix(number, 16).ok().filter(|_| number.len() == 8)?;
+    Some((Role::of(word)?, number))
 }
 
 /// A name that was found.
@@ -72,12 +84,8 @@ pub(crate) struct Found {
 
 /// Who is there, or was. Whom `is_known` says it knows to live is not looked at: that would cost several system calls.
 pub(crate) fn look(topic: &str, is_known: impl Fn(u32) -> bool) -> Result<Vec<Found>> {
-    let prefix = prefix(topic);
-    let parse = |name: String| {
-        let (word, number) = name.strip_prefix(&prefix)?.split_once('-')?;
-        let role =
-            [Role::Publisher, Role::Subscriber, Role::Bell].into_iter().find(|role| role.word() == word)?;
-        let number = u32::from_str_radix(number, 16).ok().filter(|_| number.len() == 8)?;
+    let see = |name: String| {
+        let (role, number) = parse(topic, &name)?;
         if is_known(number) {
             return Some(Found { role, number, stale: false });
         }
@@ -85,7 +93,7 @@ pub(crate) fn look(topic: &str, is_known: impl Fn(u32) -> bool) -> Result<Vec<Fo
         let Glance { schema, stale } = registry::glance(&name).ok()?;
         (schema == role.schema() || stale).then_some(Found { role, number, stale })
     };
-    Ok(registry::names_under(&prefix)?.into_iter().filter_map(parse).collect())
+    Ok(registry::names_under(&prefix(topic))?.into_iter().filter_map(see).collect())
 }
 
 /// This process as a member. What it made goes when it is dropped: the segments are owned.
@@ -174,7 +182,7 @@ struct Content {
     bytes: Vec<u8>,
 }
 
-fn open_data(topic: &str, role: Role, number: u32) -> Result<Segment> {
+pub(crate) fn open_data(topic: &str, role: Role, number: u32) -> Result<Segment> {
     Segment::options().schema(role.schema()).read_only(true).open(&name(topic, role, number))
 }
 
@@ -272,6 +280,8 @@ pub(crate) struct Source {
     pub(crate) next: u64,
     /// Messages overwritten since the last one that was received.
     pub(crate) missed: u64,
+    /// Messages that were lost so far.
+    pub(crate) lost: u64,
     /// Whether messages were read since the publisher was last told.
     pub(crate) owed: bool,
     /// It is known that it left or died.
@@ -308,6 +318,7 @@ impl Source {
             entry: 0,
             next: 0,
             missed: 0,
+            lost: 0,
             owed: false,
             gone: false,
             _segment: segment,
@@ -358,13 +369,19 @@ impl Source {
         self.next & u64::from((self.ring.depth() / 8).max(1) - 1) == 0
     }
 
+    /// So many are lost.
+    pub(crate) fn miss(&mut self, count: u64) {
+        self.missed = self.missed.saturating_add(count);
+        self.lost = self.lost.saturating_add(count);
+    }
+
     /// The next message was overwritten: on to the oldest that is left; further if that is overwritten as fast as we look.
     #[cold]
     pub(crate) fn pass(&mut self) {
         let depth = u64::from(self.ring.depth());
         self.hurry = (self.hurry + 1).min(depth);
         let next = self.ring.oldest().saturating_add(self.hurry - 1).max(self.next.saturating_add(1));
-        self.missed = self.missed.saturating_add(next - self.next);
+        self.miss(next - self.next);
         self.next = next;
     }
 

@@ -148,6 +148,7 @@ impl Core {
                 return Err(SendError::Full { slowest: self.slowest });
             }
             self.dropped = (self.dropped.0.saturating_add(1), self.dropped.1.saturating_add(1));
+            self.ring.note_dropped(self.dropped.1);
             return Ok(false);
         }
         // A moment is often enough, and costs less than sleeping. Each look takes the cursor's line away from its owner:

@@ -298,7 +298,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         match outcome {
             Outcome::Gone => source.pass(),
             Outcome::Damaged => {
-                source.missed = source.missed.saturating_add(1);
+                source.miss(1);
                 source.next = source.next.saturating_add(1);
             }
             Outcome::NotYet => source.doubt(),
@@ -306,6 +306,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
                 return Err(TryRecvError::TooManyHeld { max: self.terms.figures.max_borrowed });
             }
         }
+        self.cursors.miss(source.entry, source.lost);
         self.cursors.note(source.entry, source.next);
         source.owed = true;
         Ok(())

@@ -186,6 +186,9 @@ pub struct Shape {
 
 #[derive(Debug, Args)]
 pub struct LsArgs {
+    /// Every segment by itself, those of topics' and events' members too
+    #[arg(long)]
+    pub all: bool,
     /// Print as JSON
     #[arg(long)]
     pub json: bool,
@@ -195,7 +198,7 @@ pub struct LsArgs {
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// NAME, posix:/NAME, sysv:PATH,PROJ or sysv:0xKEY
+    /// NAME of a segment, queue, topic or event; posix:/NAME, mq:/NAME, sysv:PATH,PROJ or sysv:0xKEY
     pub name: String,
     /// Print as JSON
     #[arg(long)]

@@ -36,7 +36,7 @@ fn run(command: Command) -> Outcome {
         Command::Shm(ShmCommand::Write(args)) => cmd::shm::write(&args),
         Command::Shm(ShmCommand::Read(args)) => cmd::shm::read(&args),
         Command::Shm(ShmCommand::Ls(args)) | Command::Ls(args) => cmd::registry::ls(&args),
-        Command::Shm(ShmCommand::Inspect(args)) | Command::Inspect(args) => cmd::registry::inspect(&args),
+        Command::Shm(ShmCommand::Inspect(args)) | Command::Inspect(args) => cmd::inspect::run(&args),
         Command::Shm(ShmCommand::Rm(args)) | Command::Rm(args) => cmd::registry::rm(&args),
         Command::Send(args) => cmd::send::run(&args),
         Command::Recv(args) => cmd::recv::run(&args),

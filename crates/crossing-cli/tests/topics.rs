@@ -38,3 +38,58 @@ fn errors_say_what_to_do() {
     fails(&dir, &["pub", "shm:quiet", "x", "--wait", "1", "--timeout", "50ms"], 4, &["0 subscribers of 1"]);
     fails(&dir, &["pub", "shm:quiet", "x", "--depth", "5"], 2, &["power of two"]);
 }
+
+/// The first object of that name's text in `json`, up to its end.
+fn part<'a>(json: &'a str, of: &str) -> &'a str {
+    let at = json.find(of).unwrap_or_else(|| panic!("{of} in {json}"));
+    json[at..].split(']').next().unwrap_or_default()
+}
+
+#[test]
+fn inspect_shows_members_places_and_the_dead() {
+    let dir = RuntimeDirGuard::new();
+    fails(&dir, &["inspect", "ticks"], 3, &["ticks"]);
+    let mut sub = crossing(&dir, &["sub", "shm:ticks", "--timeout", "60s"]).spawn();
+    ok(&dir, &["pub", "shm:ticks", "one", "--count", "3", "--wait", "1", "--timeout", "60s"]);
+    for _ in 0..3 {
+        assert_eq!(sub.expect_line(LIMIT), "one");
+    }
+    let json = ok(&dir, &["inspect", "shm:ticks", "--json"]).text();
+    let subscribers = part(&json, "\"subscribers\":[");
+    assert!(json.contains("\"kind\":\"topic\"") && subscribers.contains("\"state\":\"live\""), "{json}");
+    assert!(subscribers.contains(&format!("\"pid\":{}", sub.pid())), "{json}");
+    let rows = ok(&dir, &["ls", "--json"]).text();
+    assert!(rows.contains("\"name\":\"ticks\",\"kind\":\"topic\""), "{rows}");
+    assert!(ok(&dir, &["ls", "--all"]).text().contains("topic/ticks/sub-"));
+
+    let mut publisher =
+        crossing(&dir, &["pub", "shm:ticks", "two", "--count", "1000000", "--rate", "20", "--wait", "1"])
+            .spawn();
+    assert_eq!(sub.expect_line(LIMIT), "two");
+    let text = ok(&dir, &["inspect", "ticks"]).text();
+    for word in ["topic", "PUBLISHER", "SUBSCRIBER", "BEHIND", "drop-oldest", "live"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+    // The publisher last: while it lives it removes what dead subscribers left.
+    publisher.kill();
+    sub.kill();
+    let json = ok(&dir, &["inspect", "ticks", "--json"]).text();
+    assert!(part(&json, "\"subscribers\":[").contains("\"state\":\"dead\""), "{json}");
+    ok(&dir, &["rm", "--stale"]);
+    fails(&dir, &["inspect", "ticks"], 3, &["ticks"]);
+}
+
+#[test]
+fn inspect_shows_queues_and_what_they_hold() {
+    let dir = RuntimeDirGuard::new();
+    ok(&dir, &["queue", "create", "shm:jobs", "--capacity", "16", "--max-len", "100"]);
+    ok(&dir, &["send", "shm:jobs", "work", "--priority", "3"]);
+    let json = ok(&dir, &["inspect", "jobs", "--json"]).text();
+    for part in ["\"kind\":\"queue\"", "\"len\":1", "\"capacity\":16", "\"max_len\":100", "\"dropped\":0"] {
+        assert!(json.contains(part), "{part}: {json}");
+    }
+    let text = ok(&dir, &["inspect", "shm:jobs"]).text();
+    assert!(text.contains("1 messages of at most 16") && text.contains("memory"), "{text}");
+    assert!(ok(&dir, &["ls"]).text().contains("queue"));
+    ok(&dir, &["queue", "rm", "shm:jobs"]);
+}

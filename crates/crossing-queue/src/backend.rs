@@ -111,6 +111,8 @@ fn drain(backend: &dyn Backend, pool: &Arc<Pool>) -> Result<u64> {
     }
 }
 
+pub(crate) const SEGMENT_SCHEMA: u64 = shared::SCHEMA;
+
 pub(crate) fn capabilities(address: &QueueEndpoint) -> Capabilities {
     match address {
         QueueEndpoint::Shared(_) => shared::CAPABILITIES,

@@ -74,6 +74,12 @@ pub struct Stats {
     pub redelivered: u64,
     /// Processes that have the queue open.
     pub users: u64,
+    /// How many priorities it has, where that is known.
+    pub priorities: Option<u32>,
+    /// Bytes of each message, if it is a queue of values and knows it.
+    pub value_len: Option<u64>,
+    /// The number that its creator gave to the meaning of the messages; 0: none.
+    pub schema: u64,
 }
 
 /// A copy of a message that stays in the queue.
@@ -164,6 +170,9 @@ handle! {
 }
 
 impl Queue {
+    /// What the segment of a `shm:` queue says that lies in it: its [schema](crossing_shm::registry::Entry::schema).
+    pub const SEGMENT_SCHEMA: u64 = backend::SEGMENT_SCHEMA;
+
     /// Removes the queue's name. What is open stays usable for `mq:`; a `sysv:` queue is gone at once for everybody; a `shm:`
     /// queue is not removed while anybody has it open.
     ///

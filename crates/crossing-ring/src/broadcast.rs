@@ -26,7 +26,7 @@ mod writer;
 
 pub use self::bell::{BELL_DOORBELLS, BELL_LEN, Bell};
 pub use self::body::{Body, Loan, Memory};
-pub use self::cursors::{Cursors, MAX_RINGS, PeerCursors, cursors_len};
+pub use self::cursors::{Cursors, MAX_RINGS, PeerCursors, Reading, cursors_len};
 pub use self::event::{EVENT_IDS, EVENT_LEN, EventBell, EventSet};
 pub use self::layout::{
     CursorsHeader, Figures, MAX_ALIGN, MAX_BORROWED, MAX_DEPTH, MAX_INLINE, MAX_LOANS, MAX_SUBSCRIBERS,

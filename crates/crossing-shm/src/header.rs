@@ -82,7 +82,7 @@ impl SegmentHeader {
     }
 
     /// The file length that this header calls for.
-    pub(crate) fn file_len(&self) -> u64 {
+    pub fn file_len(&self) -> u64 {
         self.payload_len.saturating_add(PAYLOAD_OFFSET as u64)
     }
 

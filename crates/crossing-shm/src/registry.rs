@@ -38,6 +38,8 @@ pub struct Entry {
     pub name: String,
     /// Bytes for users.
     pub size: u64,
+    /// Bytes that it takes in all, with the header and the table of participants.
+    pub memory: u64,
     /// What its creator said lies in it; 0 if nothing.
     pub schema: u64,
     /// Whether it stays when nobody uses it.
@@ -277,6 +279,7 @@ impl Witness {
         Entry {
             name,
             size: figure(|header| header.payload_len),
+            memory: figure(SegmentHeader::file_len),
             schema: figure(|header| header.schema),
             persist: header.as_ref().is_some_and(SegmentHeader::persist),
             owned,

@@ -2,6 +2,7 @@
 
 pub mod call;
 pub mod foreign_semaphore;
+pub mod inspect;
 pub mod names;
 pub mod proxy;
 pub mod r#pub;

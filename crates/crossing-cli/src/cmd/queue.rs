@@ -6,11 +6,13 @@ use crate::output::{data_or_stdin, write_json, write_line, write_message};
 use crossing::queue::{Direction, Message, Overflow, Priority, Properties, Queue, QueueOptions};
 use crossing::{Error, ErrorKind};
 use serde::Serialize;
+use std::fmt;
 use std::time::{Duration, Instant};
 
+/// How full a queue is, and how large.
 #[derive(Serialize)]
-struct StatJson<'a> {
-    endpoint: &'a str,
+pub struct StatJson {
+    endpoint: String,
     len: u64,
     capacity: Option<u64>,
     max_len: u64,
@@ -24,6 +26,11 @@ struct StatJson<'a> {
     expired: u64,
     redelivered: u64,
     users: u64,
+    priorities: Option<u32>,
+    value_len: Option<u64>,
+    schema: u64,
+    #[serde(skip)]
+    acknowledges: bool,
 }
 
 #[derive(Serialize)]
@@ -71,51 +78,66 @@ fn sized(endpoint: &str, size: QueueSize) -> QueueOptions {
     options
 }
 
-fn stat(endpoint: &str, json: bool) -> Result<(), Failure> {
+/// What `stat` says of a queue.
+pub fn look(endpoint: &str) -> Result<StatJson, Failure> {
     let queue = Queue::<[u8]>::options().direction(Direction::Receive).open(endpoint)?;
     let stats = queue.stats()?;
-    if json {
-        return write_json(&StatJson {
-            endpoint,
-            len: stats.len,
-            capacity: stats.capacity,
-            max_len: stats.max_len,
-            bytes: stats.bytes,
-            max_bytes: stats.max_bytes,
-            held: stats.held,
-            delayed: stats.delayed,
-            dead_letters: stats.dead_letters,
-            sent: stats.sent,
-            dropped: stats.dropped,
-            expired: stats.expired,
-            redelivered: stats.redelivered,
-            // This command is one of them.
-            users: stats.users.saturating_sub(1),
-        });
+    Ok(StatJson {
+        endpoint: endpoint.to_owned(),
+        len: stats.len,
+        capacity: stats.capacity,
+        max_len: stats.max_len,
+        bytes: stats.bytes,
+        max_bytes: stats.max_bytes,
+        held: stats.held,
+        delayed: stats.delayed,
+        dead_letters: stats.dead_letters,
+        sent: stats.sent,
+        dropped: stats.dropped,
+        expired: stats.expired,
+        redelivered: stats.redelivered,
+        // This command is one of them.
+        users: stats.users.saturating_sub(1),
+        priorities: stats.priorities,
+        value_len: stats.value_len,
+        schema: stats.schema,
+        acknowledges: queue.capabilities().acknowledge,
+    })
+}
+
+impl fmt::Display for StatJson {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} messages", self.endpoint, self.len)?;
+        if let Some(capacity) = self.capacity {
+            write!(f, " of at most {capacity}")?;
+        }
+        if let (Some(bytes), Some(max)) = (self.bytes, self.max_bytes) {
+            write!(f, ", {bytes} bytes of at most {max}")?;
+        }
+        write!(f, ", each at most {} bytes", self.max_len)?;
+        if let Some(priorities) = self.priorities {
+            write!(f, ", {priorities} priorities")?;
+        }
+        if let Some(len) = self.value_len {
+            write!(f, "\nvalues of {len} bytes, schema {:#x}", self.schema)?;
+        }
+        if self.acknowledges {
+            write!(
+                f,
+                "\nheld by receivers {}, delayed {}, dead letters {}",
+                self.held, self.delayed, self.dead_letters
+            )?;
+            write!(f, "; sent so far {}, dropped {}, expired {}", self.sent, self.dropped, self.expired)?;
+            write!(f, ", delivered again {}; opened by {} other processes", self.redelivered, self.users)?;
+        }
+        Ok(())
     }
-    let mut text = format!("{endpoint}: {} messages", stats.len);
-    if let Some(capacity) = stats.capacity {
-        text.push_str(&format!(" of at most {capacity}"));
-    }
-    if let (Some(bytes), Some(max)) = (stats.bytes, stats.max_bytes) {
-        text.push_str(&format!(", {bytes} bytes of at most {max}"));
-    }
-    text.push_str(&format!(", each at most {} bytes", stats.max_len));
-    if queue.capabilities().acknowledge {
-        text.push_str(&format!(
-            "\nheld by receivers {}, delayed {}, dead letters {}; sent so far {}, dropped {}, expired {}, delivered again {}; \
-             opened by {} other processes",
-            stats.held,
-            stats.delayed,
-            stats.dead_letters,
-            stats.sent,
-            stats.dropped,
-            stats.expired,
-            stats.redelivered,
-            stats.users.saturating_sub(1)
-        ));
-    }
-    write_line(&text)
+}
+
+/// `crossing queue stat`.
+pub fn stat(endpoint: &str, json: bool) -> Result<(), Failure> {
+    let seen = look(endpoint)?;
+    if json { write_json(&seen) } else { write_line(&seen.to_string()) }
 }
 
 fn browse(endpoint: &str, count: usize, json: bool) -> Result<(), Failure> {

@@ -1,11 +1,11 @@
-//! `crossing ls`, `inspect`, `rm`.
+//! `crossing ls`, `rm`.
 
 use super::names::ObjectName;
-use super::target;
-use crate::args::{InspectArgs, LsArgs, RmArgs};
+use crate::args::{LsArgs, RmArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{table, write_bytes, write_json, write_line};
 use crossing::Bytes;
+use crossing::bus::inspect;
 use crossing::foreign::remove_posix_memory;
 use crossing::foreign::sysv::{Key, SharedMemory};
 use crossing::queue::Queue;
@@ -13,18 +13,17 @@ use crossing::shm::registry::{self, Entry};
 use serde::Serialize;
 
 #[derive(Serialize)]
-struct EntryJson {
+struct RowJson {
     name: String,
+    kind: &'static str,
     size: u64,
     state: &'static str,
     creator_pid: Option<u32>,
     participants: usize,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    mode: Option<String>,
 }
 
 /// Whether somebody living uses it, dead processes left it, or it was made to stay.
-fn state_word(entry: &Entry) -> &'static str {
+pub fn state_word(entry: &Entry) -> &'static str {
     if entry.problem.is_some() {
         "damaged"
     } else if entry.stale {
@@ -36,83 +35,83 @@ fn state_word(entry: &Entry) -> &'static str {
     }
 }
 
-impl From<&Entry> for EntryJson {
+/// What lies in a segment of that schema.
+pub fn kind_of(entry: &Entry) -> &'static str {
+    if entry.schema == Queue::SEGMENT_SCHEMA { "queue" } else { "segment" }
+}
+
+impl From<&Entry> for RowJson {
     fn from(entry: &Entry) -> Self {
         Self {
             name: entry.name.clone(),
+            kind: kind_of(entry),
             size: entry.size,
             state: state_word(entry),
             creator_pid: Some(entry.creator_pid).filter(|pid| *pid != 0),
             participants: entry.participants.iter().filter(|user| user.alive).count(),
-            mode: None,
         }
     }
+}
+
+/// One row for all segments of a topic or event; its creator is nobody, its users are its members.
+fn gather(rows: Vec<Entry>) -> Vec<RowJson> {
+    let mut all: Vec<RowJson> = Vec::new();
+    for entry in rows {
+        let Some((kind, name)) = inspect::member_of(&entry.name) else {
+            all.push(RowJson::from(&entry));
+            continue;
+        };
+        let kind = match kind {
+            inspect::Kind::Topic => "topic",
+            inspect::Kind::Event => "event",
+        };
+        // A member of a topic has two segments, of which one is its bell.
+        let member = usize::from(entry.owned && !entry.name.contains("/bell-"));
+        // Alive if anybody is; stale if there is nothing but what the dead left.
+        let state = state_word(&entry);
+        match all.last_mut().filter(|last| last.kind == kind && last.name == name) {
+            Some(row) => {
+                row.size = row.size.saturating_add(entry.memory);
+                row.participants += member;
+                if state == "damaged" || (row.state == "stale" && state != "stale") {
+                    row.state = state;
+                }
+            }
+            None => all.push(RowJson {
+                name: name.to_owned(),
+                kind,
+                size: entry.memory,
+                state,
+                creator_pid: None,
+                participants: member,
+            }),
+        }
+    }
+    all.sort_by(|one, other| one.name.cmp(&other.name));
+    all
 }
 
 /// `crossing ls`.
 pub fn ls(args: &LsArgs) -> Outcome {
-    let prefix = args.prefix.as_deref().unwrap_or_default();
-    let entries: Vec<EntryJson> = registry::list()?
-        .iter()
-        .filter(|entry| entry.name.starts_with(prefix))
-        .map(EntryJson::from)
-        .collect();
-    if args.json {
-        write_json(&entries)?;
-        return Ok(Exit::Success);
-    }
-    let mut rows = vec![["NAME", "SIZE", "STATE", "CREATOR", "USERS"].map(str::to_owned).to_vec()];
-    for entry in entries {
-        let creator = entry.creator_pid.map_or("-".to_owned(), |pid| pid.to_string());
-        let size = Bytes(entry.size).to_string();
-        rows.push(vec![entry.name, size, entry.state.to_owned(), creator, entry.participants.to_string()]);
-    }
-    write_bytes(table(&rows).as_bytes())?;
-    Ok(Exit::Success)
-}
-
-/// `crossing inspect`.
-pub fn inspect(args: &InspectArgs) -> Outcome {
-    let entry = match ObjectName::parse(&args.name)? {
-        ObjectName::Native(name) => EntryJson::from(&registry::inspect(&name)?),
-        ObjectName::SystemV(key) => {
-            let stat = SharedMemory::open(Key::parse(&key)?)?.stat()?;
-            EntryJson {
-                name: args.name.clone(),
-                size: stat.size,
-                state: if stat.attaches > 0 { "attached" } else { "not attached" },
-                creator_pid: Some(stat.creator_pid).filter(|pid| *pid != 0),
-                participants: usize::try_from(stat.attaches).unwrap_or(usize::MAX),
-                mode: Some(format!("{:04o}", stat.mode)),
-            }
-        }
-        ObjectName::Posix(_) => {
-            let size = target::open(&args.name, true)?.len() as u64;
-            // The system does not say who uses a POSIX segment.
-            EntryJson {
-                name: args.name.clone(),
-                size,
-                state: "exists",
-                creator_pid: None,
-                participants: 0,
-                mode: None,
-            }
-        }
-        ObjectName::Queue(name) => return Err(target::not_a_segment(&name)),
+    let mut rows = if args.all {
+        registry::list()?.iter().map(RowJson::from).collect()
+    } else {
+        gather(registry::list()?)
     };
+    let prefix = args.prefix.as_deref().unwrap_or_default();
+    rows.retain(|row| row.name.starts_with(prefix));
     if args.json {
-        write_json(&entry)?;
+        write_json(&rows)?;
         return Ok(Exit::Success);
     }
-    let pid = entry.creator_pid.map_or("none known".to_owned(), |pid| pid.to_string());
-    write_line(&format!("name    {}", entry.name))?;
-    write_line(&format!("size    {} ({} bytes)", Bytes(entry.size), entry.size))?;
-    write_line(&format!("state   {}", entry.state))?;
-    write_line(&format!("creator {pid}"))?;
-    write_line(&format!("users   {}", entry.participants))?;
-    if let Some(mode) = entry.mode {
-        write_line(&format!("mode    {mode}"))?;
+    let heads = ["NAME", "KIND", "SIZE", "STATE", "CREATOR", "USERS"];
+    let mut lines = vec![heads.map(str::to_owned).to_vec()];
+    for row in rows {
+        let creator = row.creator_pid.map_or("-".to_owned(), |pid| pid.to_string());
+        let (size, users) = (Bytes(row.size).to_string(), row.participants.to_string());
+        lines.push(vec![row.name, row.kind.to_owned(), size, row.state.to_owned(), creator, users]);
     }
+    write_bytes(table(&lines).as_bytes())?;
     Ok(Exit::Success)
 }
 

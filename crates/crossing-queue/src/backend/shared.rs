@@ -17,7 +17,7 @@ use std::time::Instant;
 use zerocopy::IntoBytes;
 
 /// What the segment of a queue says that it holds.
-const SCHEMA: u64 = u64::from_le_bytes(*b"queue\0\0\x01");
+pub(crate) const SCHEMA: u64 = u64::from_le_bytes(*b"queue\0\0\x01");
 
 const DEFAULT_CAPACITY: u64 = 1024;
 const DEFAULT_MAX_LEN: u64 = 8192;
@@ -214,6 +214,9 @@ impl Backend for Shared {
             expired: slots.expired,
             redelivered: slots.redelivered,
             users: slots.users,
+            priorities: Some(self.queue.priorities()),
+            value_len: self.queue.shape().size.map(u64::from),
+            schema: self.queue.shape().schema,
         })
     }
 

@@ -6,7 +6,8 @@
 //! cursor-key (release) <-> cursor-key-look`), and the cursor after it has taken each message (`ORD: cursor-move
 //! (seqcst) <-> cursor-look`): then the publisher may overwrite everything before it. A subscriber without an entry for
 //! a publisher has not found it yet, and has read nothing. `left` is set by a subscriber that is gone, of which some
-//! messages are still held: it takes no more.
+//! messages are still held: it takes no more. `missed` says to people how many messages were lost to the subscriber so far,
+//! and orders nothing.
 //!
 //! A hazard word is 0, or an entry's index plus 1 (high half) and a chunk's number plus 1 (low half): that chunk of that
 //! entry's publisher is being read. How hazards keep a chunk from being lent stands in `ring.rs`. A word that an entry's
@@ -30,7 +31,8 @@ pub const MAX_RINGS: usize = 256;
 struct Entry {
     key: AtomicU64,
     cursor: AtomicU64,
-    zero: [AtomicU64; 6],
+    missed: AtomicU64,
+    zero: [AtomicU64; 5],
 }
 
 const _: () = assert!(size_of::<Entry>() == 64);
@@ -149,7 +151,9 @@ impl Cursors {
         let index = self.taken.iter().position(|taken| !taken)?;
         self.taken[index] = true;
         let entry = entry(&self.board.view, index);
-        entry.cursor.store(position, Ordering::Relaxed); // Relaxed: published by the key.
+        // Relaxed: published by the key.
+        entry.cursor.store(position, Ordering::Relaxed);
+        entry.missed.store(0, Ordering::Relaxed);
         crash::point("topic.begin.positioned");
         // ORD: cursor-key (release) <-> cursor-key-look
         entry.key.store(key, Ordering::Release);
@@ -170,6 +174,12 @@ impl Cursors {
         entry(&self.board.view, index).cursor.store(position, Ordering::Release);
     }
 
+    /// As many messages of that publisher were lost to this subscriber so far.
+    pub fn miss(&self, index: usize, total: u64) {
+        // Relaxed: a figure for people.
+        entry(&self.board.view, index).missed.store(total, Ordering::Relaxed);
+    }
+
     /// The publisher is gone: others may have the entry.
     pub fn end(&mut self, index: usize) {
         // Relaxed: whoever looks for the key is gone.
@@ -184,6 +194,17 @@ impl Cursors {
         // ORD: subscriber-left (seqcst) <-> subscriber-left-look
         atomics::<AtomicU64>(&self.board.view, LEFT).store(1, Ordering::SeqCst);
     }
+}
+
+/// How far a subscriber is with one publisher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The publisher's number.
+    pub key: u64,
+    /// The next message that it takes.
+    pub position: u64,
+    /// Messages that were lost to it so far.
+    pub missed: u64,
 }
 
 /// The cursors of a subscriber, as a publisher sees them.
@@ -208,6 +229,28 @@ impl PeerCursors {
     #[must_use]
     pub fn header(&self) -> &CursorsHeader {
         &self.header
+    }
+
+    /// The publishers that it reads, and how far it is.
+    #[must_use]
+    pub fn readings(&self) -> Vec<Reading> {
+        let reading = |index| {
+            let entry = entry(&self.view, index);
+            // ORD: cursor-key-look (acquire) <-> cursor-key
+            let key = entry.key.load(Ordering::Acquire);
+            // Relaxed: figures for people, each by itself.
+            let [position, missed] = [&entry.cursor, &entry.missed].map(|word| word.load(Ordering::Relaxed));
+            (key != 0).then_some(Reading { key, position, missed })
+        };
+        (0..MAX_RINGS).filter_map(reading).collect()
+    }
+
+    /// How many messages it holds in place.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let hazards = hazards(&self.view, self.header.borrowed());
+        // Relaxed: a figure for people.
+        hazards.iter().filter(|hazard| hazard.load(Ordering::Relaxed) != 0).count()
     }
 
     /// Whether it takes no more, by its own will.

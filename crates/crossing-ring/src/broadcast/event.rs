@@ -77,6 +77,20 @@ impl EventBell {
         Ok(Self(Bell::open_with(region, WORDS * 8)?))
     }
 
+    /// The ids that the owner of `region` has not taken yet, for people to see.
+    ///
+    /// # Errors
+    /// `ApiMisuse` for a region that is too short.
+    pub fn peek(region: &Region) -> Result<EventSet> {
+        let view = super::view::View::of_peer(region, EVENT_LEN)?;
+        let mut ids = EventSet::default();
+        for (to, word) in ids.0.iter_mut().zip(super::view::words(&view, BELL_LEN, WORDS)) {
+            // Relaxed: each by itself.
+            *to = word.load(Ordering::Relaxed);
+        }
+        Ok(ids)
+    }
+
     /// The bell alone.
     #[must_use]
     pub fn bell(&self) -> &Bell {

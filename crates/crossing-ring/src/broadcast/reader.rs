@@ -58,7 +58,8 @@ pub struct Taken {
 #[derive(Debug)]
 pub struct RingReader {
     ring: Arc<Ring>,
-    admitted: bool,
+    /// It is known to let this subscriber read in place.
+    mine: bool,
 }
 
 impl RingReader {
@@ -67,7 +68,7 @@ impl RingReader {
     /// # Errors
     /// `Corrupt` if there is none, or its figures do not fit; `Incompatible` for another version.
     pub fn open(region: &Region) -> Result<Self> {
-        Ok(Self { ring: Arc::new(Ring::open(region, false)?), admitted: false })
+        Ok(Self { ring: Arc::new(Ring::open(region, false)?), mine: false })
     }
 
     /// What the publisher says of itself.
@@ -103,6 +104,20 @@ impl RingReader {
         self.ring.left().load(Ordering::SeqCst) != 0
     }
 
+    /// How many messages the publisher says that it has dropped.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        // Relaxed: a figure for people.
+        self.ring.dropped().load(Ordering::Relaxed)
+    }
+
+    /// How many subscribers it lets read in place.
+    #[must_use]
+    pub fn admitted(&self) -> usize {
+        // Relaxed: a figure for people.
+        self.ring.admitted().0.iter().filter(|key| key.load(Ordering::Relaxed) != 0).count()
+    }
+
     /// Whether message `position` is there, or was.
     #[inline]
     #[must_use]
@@ -124,10 +139,10 @@ impl RingReader {
 
     /// Whether this reader may read in place.
     fn is_admitted(&mut self, key: u64) -> bool {
-        if !self.admitted {
-            self.admitted = self.admitted_at(key).is_some();
+        if !self.mine {
+            self.mine = self.admitted_at(key).is_some();
         }
-        self.admitted
+        self.mine
     }
 
     /// Takes message `position`.
@@ -150,7 +165,7 @@ impl RingReader {
         if chunk & !GAP != INLINE {
             return self.take_long(position, manner, len, chunk);
         }
-        let dropped = self.dropped(index, chunk);
+        let dropped = self.gap_before(index, chunk);
         let max = ring.layout.inline.min(ring.layout.max_len as usize);
         let fits = len <= max && manner.len.is_none_or(|wanted| wanted == len);
         if !fits {
@@ -169,7 +184,7 @@ impl RingReader {
     }
 
     #[inline]
-    fn dropped(&self, index: usize, chunk: u32) -> u64 {
+    fn gap_before(&self, index: usize, chunk: u32) -> u64 {
         if chunk & GAP == 0 {
             return 0;
         }
@@ -188,7 +203,7 @@ impl RingReader {
         let hold = manner.hold.as_ref().filter(|hold| self.is_admitted(hold.key));
         let (ring, index) = (&self.ring, self.ring.index(position));
         let slot = ring.slot(index);
-        let dropped = self.dropped(index, chunk);
+        let dropped = self.gap_before(index, chunk);
         // Checked next; a 0 is none.
         let chunk = (chunk & !GAP).wrapping_sub(1);
         let fits = len <= ring.layout.max_len as usize

@@ -97,6 +97,11 @@ impl Ring {
         atomics(&self.view, self.layout.tail + 8)
     }
 
+    /// How many messages the publisher has dropped: a figure for people.
+    pub(super) fn dropped(&self) -> &AtomicU64 {
+        atomics(&self.view, self.layout.tail + 16)
+    }
+
     /// The keys of the admitted, and where the publisher was when it admitted each.
     pub(super) fn admitted(&self) -> (&[AtomicU64], &[AtomicU64]) {
         let count = self.layout.max_subscribers;

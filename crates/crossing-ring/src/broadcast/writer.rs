@@ -309,6 +309,12 @@ impl RingWriter {
         }
     }
 
+    /// As many messages were dropped so far, for people to see.
+    pub fn note_dropped(&self, total: u64) {
+        // Relaxed: a figure for people.
+        self.ring.dropped().store(total, Ordering::Relaxed);
+    }
+
     /// The publisher publishes no more.
     pub fn leave(&self) {
         // ORD: publisher-left (seqcst) <-> publisher-left-look
