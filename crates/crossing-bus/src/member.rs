@@ -22,7 +22,6 @@ use crossing_shm::Segment;
 use crossing_shm::registry::{self, Glance};
 use crossing_sync::ParticipantId;
 use crossing_sys::{Error, ErrorKind, Result, crash};
-use std::sync::atomic::{Ordering, fence};
 use zerocopy::IntoBytes;
 
 const BELL_SCHEMA: u64 = u64::from_le_bytes(*b"bell\0\0\0\x01");
@@ -391,8 +390,7 @@ impl Source {
         self.owed = false;
         self.hurry = 0;
         if let Some(bell) = &self.bell {
-            // Between the cursor and the look whether the publisher sleeps.
-            fence(Ordering::SeqCst);
+            crossing_ring::broadcast::settle();
             bell.ring();
         }
     }

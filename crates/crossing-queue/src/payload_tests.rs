@@ -49,8 +49,8 @@ fn another_type_or_meaning_is_refused_and_both_are_named() {
     let mine = "schema 0xc0de, size 24, alignment 4";
     let longer = Queue::<[u32; 7]>::options().schema(0xC0DE).open(&name.0).unwrap_err();
     refused(longer, [mine, "schema 0xc0de, size 28, alignment 4"]);
-    let wider = Queue::<[u64; 3]>::options().schema(0xC0DE).open(&name.0).unwrap_err();
-    refused(wider, [mine, "size 24, alignment 8"]);
+    let narrower = Queue::<[u16; 12]>::options().schema(0xC0DE).open(&name.0).unwrap_err();
+    refused(narrower, [mine, "size 24, alignment 2"]);
     let meant_otherwise = Queue::<[u32; 6]>::options().open_or_create(&name.0).unwrap_err();
     refused(meant_otherwise, [mine, "schema 0x0, size 24"]);
 }

@@ -149,6 +149,9 @@ handle! {
     /// the bytes of the value and know nothing of types: a message of another length is a
     /// [`Mismatch`](crate::RecvError::Mismatch) for who receives values.
     ///
+    /// # Platform-specific behavior
+    /// 32-bit x86 aligns 64-bit numbers to 4: for processes of both widths say `#[repr(C, align(8))]`.
+    ///
     /// ```
     /// use crossing_queue::Queue;
     /// use zerocopy::{FromBytes, Immutable, IntoBytes};

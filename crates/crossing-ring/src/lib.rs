@@ -3,6 +3,5 @@
 //! [`broadcast`]: the ring of a topic, which one publisher writes and any number of subscribers read.
 //! [`queue`]: the slot queue, where each message goes to exactly one of many receivers.
 
-#[cfg(not(loom))]
 pub mod broadcast;
 pub mod queue;

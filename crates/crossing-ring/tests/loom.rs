@@ -14,6 +14,9 @@ use crossing_sync::{Participant, Until};
 use loom::thread;
 use std::sync::Arc;
 
+#[path = "loom/ring.rs"]
+mod ring;
+
 const SLOTS: u32 = 2;
 const LANE_BITS: u32 = 2;
 const PRIORITIES: u32 = 2;

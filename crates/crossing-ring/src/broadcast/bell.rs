@@ -14,6 +14,7 @@
 #![allow(unsafe_code)] // says which structs are atomics
 
 use super::view::{View, atomics};
+use super::words;
 use crossing_shm::Region;
 use crossing_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crossing_sync::raw::bell::RawBell;
@@ -143,21 +144,19 @@ impl Bell {
 
     /// A subscriber says to the publisher whose bell this is that it will sleep, before its last look at the ring.
     pub fn want(&self) {
-        // ORD: bell-wanted (seqcst) <-> bell-wanted-look
-        self.words().wanted.swap(1, Ordering::SeqCst);
+        words::want(&self.words().wanted);
     }
 
     /// Whether somebody wants to be woken: the publisher's look after each message.
     #[inline]
     #[must_use]
     pub fn is_wanted(&self) -> bool {
-        // ORD: bell-wanted-look (seqcst) <-> bell-wanted
-        self.words().wanted.load(Ordering::SeqCst) != 0
+        words::is_wanted(&self.words().wanted)
     }
 
     /// The publisher takes the wish, before it rings.
     pub fn answer(&self) {
-        self.words().wanted.swap(0, Ordering::SeqCst);
+        words::answer(&self.words().wanted);
     }
 
     /// The owner says that it will sleep, before its last look whether there is something.

@@ -16,7 +16,8 @@
 #![allow(unsafe_code)] // says which structs are atomics
 
 use super::layout::{CursorsHeader, MAX_BORROWED};
-use super::view::{View, atomics, words};
+use super::view::{self, View, atomics};
+use super::words;
 use crossing_shm::{Offset, Region};
 use crossing_sync::Participant;
 use crossing_sync::atomic::{AtomicU64, Ordering};
@@ -38,7 +39,7 @@ struct Entry {
 const _: () = assert!(size_of::<Entry>() == 64);
 
 // SAFETY: atomics alone.
-unsafe impl super::view::Atomics for Entry {}
+unsafe impl view::Atomics for Entry {}
 
 const LEFT: usize = size_of::<CursorsHeader>();
 const HAZARDS: usize = LEFT + 64;
@@ -55,7 +56,7 @@ fn entry(view: &View, index: usize) -> &Entry {
 }
 
 fn hazards(view: &View, count: u32) -> &[AtomicU64] {
-    words(view, HAZARDS, count.min(MAX_BORROWED) as usize)
+    view::words(view, HAZARDS, count.min(MAX_BORROWED) as usize)
 }
 
 /// A subscriber's segment, as long as the subscriber or one of the messages that it holds lives.
@@ -99,9 +100,8 @@ impl Board {
                 Err(now) => used = now,
             }
         };
-        // ORD: hazard-set (seqcst) <-> hazard-scan
-        hazards(&self.view, self.borrowed)[index as usize]
-            .swap((entry as u64 + 1) << 32 | (u64::from(chunk) + 1), Ordering::SeqCst);
+        let what = (entry as u64 + 1) << 32 | (u64::from(chunk) + 1);
+        words::mark(&hazards(&self.view, self.borrowed)[index as usize], what);
         crash::point("topic.hold.set");
         Some(Hazard { board: Arc::clone(self), index })
     }
@@ -109,9 +109,7 @@ impl Board {
 
 impl Drop for Hazard {
     fn drop(&mut self) {
-        // Release: everything was read before. The publisher that sees it reads nothing.
-        // ORD: hazard-clear (release) <-> hazard-scan
-        hazards(&self.board.view, self.board.borrowed)[self.index as usize].store(0, Ordering::Release);
+        words::unmark(&hazards(&self.board.view, self.board.borrowed)[self.index as usize]);
         // ORD: hazard-unbook (release) <-> hazard-book
         self.board.used.fetch_and(!(1 << self.index), Ordering::Release);
     }
@@ -170,8 +168,7 @@ impl Cursors {
     /// As [`advance`](Self::advance), where no publisher ever sleeps until it sees it.
     #[inline]
     pub fn note(&self, index: usize, position: u64) {
-        // ORD: cursor-move (seqcst) <-> cursor-look
-        entry(&self.board.view, index).cursor.store(position, Ordering::Release);
+        words::note(&entry(&self.board.view, index).cursor, position);
     }
 
     /// As many messages of that publisher were lost to this subscriber so far.
@@ -275,8 +272,7 @@ impl PeerCursors {
     #[inline]
     pub fn position(&self, key: u64, hint: &mut usize) -> Option<u64> {
         let index = self.find(key, hint)?;
-        // ORD: cursor-look (seqcst) <-> cursor-move
-        Some(entry(&self.view, index).cursor.load(Ordering::SeqCst))
+        Some(words::position(&entry(&self.view, index).cursor))
     }
 
     /// Tells `each` the number of each chunk of publisher `key` that it holds: anything may be told, by one that breaks
@@ -284,8 +280,7 @@ impl PeerCursors {
     pub fn holds(&self, key: u64, hint: &mut usize, mut each: impl FnMut(u32)) {
         let Some(index) = self.find(key, hint) else { return };
         for hazard in hazards(&self.view, self.header.borrowed()) {
-            // ORD: hazard-scan (seqcst) <-> hazard-set
-            let word = hazard.load(Ordering::SeqCst);
+            let word = words::marked(hazard);
             if word >> 32 == index as u64 + 1 {
                 each((word as u32).wrapping_sub(1));
             }

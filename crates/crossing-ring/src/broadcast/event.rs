@@ -13,6 +13,7 @@
 //! pattern is a set of ids.
 
 use super::bell::{BELL_LEN, Bell};
+use super::words;
 use crossing_shm::Region;
 use crossing_sync::atomic::Ordering;
 use crossing_sys::{Result, crash};
@@ -101,8 +102,7 @@ impl EventBell {
     #[inline]
     pub fn notify(&self, id: u32) {
         if let Some(word) = self.0.behind(WORDS).get(id as usize / 64) {
-            // ORD: event-set (seqcst) <-> event-take
-            word.fetch_or(1 << (id % 64), Ordering::SeqCst);
+            words::set_id(word, id % 64);
             crash::point("event.notify.set");
             self.0.ring();
         }
@@ -112,8 +112,7 @@ impl EventBell {
     #[inline]
     #[must_use]
     pub fn has(&self) -> bool {
-        // ORD: event-take (seqcst) <-> event-set
-        self.0.behind(WORDS).iter().any(|word| word.load(Ordering::SeqCst) != 0)
+        self.0.behind(WORDS).iter().any(words::has_ids)
     }
 
     /// Takes all that are set.
@@ -121,10 +120,7 @@ impl EventBell {
     pub fn take(&self) -> EventSet {
         let mut taken = EventSet::default();
         for (to, word) in taken.0.iter_mut().zip(self.0.behind(WORDS)) {
-            // ORD: event-take (seqcst) <-> event-set
-            if word.load(Ordering::SeqCst) != 0 {
-                *to = word.swap(0, Ordering::SeqCst);
-            }
+            *to = words::take_ids(word);
         }
         taken
     }

@@ -3,9 +3,10 @@
 use super::body::{Body, Copies, Held, Kind, Memory};
 use super::cursors::Cursors;
 use super::layout::RingHeader;
-use super::ring::{GAP, INLINE, Ring, done, is_before};
+use super::ring::{GAP, INLINE, Ring};
+use super::words::{self, Seen};
 use crossing_shm::Region;
-use crossing_sync::atomic::{AtomicU64, Ordering};
+use crossing_sync::atomic::Ordering;
 use crossing_sys::{Result, crash};
 use std::sync::Arc;
 
@@ -87,8 +88,7 @@ impl RingReader {
     #[inline]
     #[must_use]
     pub fn tail(&self) -> u64 {
-        // ORD: ring-tail-look (acquire) <-> ring-tail
-        self.ring.tail().load(Ordering::Acquire)
+        words::tail(self.ring.tail())
     }
 
     /// The position of the oldest message that is left, if nothing is published meanwhile.
@@ -123,9 +123,7 @@ impl RingReader {
     #[must_use]
     pub fn has(&self, position: u64) -> bool {
         let slot = self.ring.slot(self.ring.index(position));
-        // SeqCst: a subscriber looks at this after it said that it sleeps.
-        // ORD: ring-look (seqcst) <-> ring-done
-        !is_before(slot[0].load(Ordering::SeqCst), done(position))
+        words::see(&slot[0], position) != Seen::NotYet
     }
 
     /// Where the publisher was when it admitted the subscriber `key`, if it has.
@@ -154,10 +152,10 @@ impl RingReader {
         let ring = &self.ring;
         let index = ring.index(position);
         let slot = ring.slot(index);
-        // ORD: ring-look (seqcst) <-> ring-done
-        let sequence = slot[0].load(Ordering::SeqCst);
-        if sequence != done(position) {
-            return Err(if is_before(sequence, done(position)) { Outcome::NotYet } else { Outcome::Gone });
+        match words::see(&slot[0], position) {
+            Seen::Done => {}
+            Seen::NotYet => return Err(Outcome::NotYet),
+            Seen::Gone => return Err(Outcome::Gone),
         }
         // Relaxed: ordered by the sequence before and the fence after.
         let info = slot[1].load(Ordering::Relaxed);
@@ -169,14 +167,14 @@ impl RingReader {
         let max = ring.layout.inline.min(ring.layout.max_len as usize);
         let fits = len <= max && manner.len.is_none_or(|wanted| wanted == len);
         if !fits {
-            return Err(if is_still(slot, sequence) { Outcome::Damaged } else { Outcome::Gone });
+            return Err(if words::is_still(&slot[0], position) { Outcome::Damaged } else { Outcome::Gone });
         }
         let mut short = manner.memory.scratch.take(len);
         for (to, word) in short.words().iter_mut().zip(&slot[2..]).take(len.div_ceil(8)) {
             // Relaxed: as above.
             *to = word.load(Ordering::Relaxed);
         }
-        if !is_still(slot, sequence) {
+        if !words::is_still(&slot[0], position) {
             manner.memory.scratch.put(short);
             return Err(Outcome::Gone);
         }
@@ -210,14 +208,12 @@ impl RingReader {
             && chunk < ring.layout.chunk_count
             && manner.len.is_none_or(|wanted| wanted == len);
         if !fits {
-            return Err(if is_still(slot, done(position)) { Outcome::Damaged } else { Outcome::Gone });
+            return Err(if words::is_still(&slot[0], position) { Outcome::Damaged } else { Outcome::Gone });
         }
         let place = ring.chunk(chunk);
         let body = if let Some(hold) = hold {
             let hazard = hold.cursors.board().set(hold.entry, chunk).ok_or(Outcome::AllHeld)?;
-            std::sync::atomic::fence(Ordering::SeqCst);
-            // ORD: ring-recheck (seqcst) <-> ring-begun
-            if slot[0].load(Ordering::SeqCst) != done(position) {
+            if !words::may_read(&slot[0], position) {
                 return Err(Outcome::Gone);
             }
             crash::point("topic.hold.held");
@@ -227,20 +223,11 @@ impl RingReader {
         } else {
             let mut copied = Copies::take(&manner.memory.copies);
             ring.view.copy_out(place, copied.room(len));
-            if !is_still(slot, done(position)) {
+            if !words::is_still(&slot[0], position) {
                 return Err(Outcome::Gone);
             }
             Body(Kind::Copied(copied))
         };
         Ok(Taken { body, dropped })
     }
-}
-
-/// Whether what was read of `slot` is whole.
-#[inline]
-fn is_still(slot: &[AtomicU64], sequence: u64) -> bool {
-    // ORD: ring-check (acquire) <-> ring-begin
-    std::sync::atomic::fence(Ordering::Acquire);
-    // Relaxed: ordered by the fence.
-    slot[0].load(Ordering::Relaxed) == sequence
 }

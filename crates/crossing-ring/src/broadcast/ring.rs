@@ -113,15 +113,3 @@ impl Ring {
         self.layout.chunks + index as usize * self.layout.chunk_len
     }
 }
-
-/// The sequence of a slot whose message `position` is complete.
-#[inline]
-pub(super) fn done(position: u64) -> u64 {
-    position.wrapping_mul(2).wrapping_add(2)
-}
-
-/// Whether sequence `one` comes before `other`.
-#[inline]
-pub(super) fn is_before(one: u64, other: u64) -> bool {
-    one.wrapping_sub(other) > u64::MAX / 2
-}

@@ -2,8 +2,9 @@
 
 use super::body::{Chunk, Lent, Loan};
 use super::layout::RingHeader;
-use super::ring::{GAP, INLINE, Ring, done};
+use super::ring::{GAP, INLINE, Ring};
 use super::scratch::Scratch;
+use super::words;
 use crossing_shm::Region;
 use crossing_sync::atomic::{AtomicU64, Ordering};
 use crossing_sys::{Result, asymmetric, crash};
@@ -163,9 +164,7 @@ impl RingWriter {
     /// Looks which retired chunks nobody holds: `holds` tells all that are held. Whether there is one to be lent now.
     #[cold]
     pub fn reclaim(&mut self, holds: impl FnOnce(&mut dyn FnMut(u32))) -> bool {
-        // Whoever set its hazard too late for this scan sees that its slot was overwritten.
-        // ORD: ring-begun (seqcst) <-> ring-recheck
-        std::sync::atomic::fence(Ordering::SeqCst);
+        words::before_scan();
         crash::point("topic.reclaim.fenced");
         let held = &mut self.held;
         held.fill(0);
@@ -224,10 +223,7 @@ impl RingWriter {
     /// The first step: what was in the slot is gone.
     #[inline]
     fn begin(&self, slot: &[AtomicU64]) {
-        // Relaxed: ordered by the fence.
-        slot[0].store(done(self.next).wrapping_sub(1), Ordering::Relaxed);
-        // ORD: ring-begin (release) <-> ring-check
-        std::sync::atomic::fence(Ordering::Release);
+        words::begin(&slot[0], self.next);
         crash::point("topic.publish.begun");
     }
 
@@ -250,19 +246,8 @@ impl RingWriter {
     fn end(&mut self) {
         let slot = self.ring.slot(self.ring.index(self.next));
         crash::point("topic.publish.written");
-        if self.asymmetric {
-            // Release: whoever is about to sleep fences for both, by `asymmetric::heavy`.
-            // ORD: ring-done (seqcst) <-> ring-look
-            slot[0].store(done(self.next), Ordering::Release);
-            asymmetric::light();
-        } else {
-            // ORD: ring-done (seqcst) <-> ring-look
-            slot[0].store(done(self.next), Ordering::SeqCst);
-        }
-        crash::point("topic.publish.done");
+        words::end(&slot[0], self.ring.tail(), self.next, self.asymmetric);
         self.next = self.next.wrapping_add(1);
-        // ORD: ring-tail (release) <-> ring-tail-look
-        self.ring.tail().store(self.next, Ordering::Release);
     }
 
     #[inline]

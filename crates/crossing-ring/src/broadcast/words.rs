@@ -1,0 +1,200 @@
+//! The words by which a publisher and its subscribers meet, and what is done with them: each function is one step of the
+//! protocols at the top of `ring.rs`, `cursors.rs` and `bell.rs`. They are apart from where the words lie, so that
+//! `tests/loom_ring.rs` can search every order of them.
+
+use crossing_sync::atomic::{AtomicU32, AtomicU64, Ordering, dekker, fence};
+use crossing_sys::crash;
+
+/// The sequence of a slot whose message `position` is complete.
+#[inline]
+#[must_use]
+pub fn done(position: u64) -> u64 {
+    position.wrapping_mul(2).wrapping_add(2)
+}
+
+/// Whether sequence `one` comes before `other`.
+#[inline]
+fn is_before(one: u64, other: u64) -> bool {
+    one.wrapping_sub(other) > u64::MAX / 2
+}
+
+/// What a reader finds in a slot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Seen {
+    /// The message is not there yet.
+    NotYet,
+    /// It is there; what is read of it counts if [`is_still`] says so afterwards.
+    Done,
+    /// It was overwritten, or is being.
+    Gone,
+}
+
+/// The publisher's first step: what was in the slot is gone.
+#[inline]
+pub fn begin(sequence: &AtomicU64, position: u64) {
+    // Relaxed: ordered by the fence.
+    sequence.store(done(position).wrapping_sub(1), Ordering::Relaxed);
+    // ORD: ring-begin (release) <-> ring-check
+    fence(Ordering::Release);
+}
+
+/// The publisher's last step: the message is there, and then one may look for sleepers ([`is_wanted`]).
+#[inline]
+pub fn end(sequence: &AtomicU64, tail: &AtomicU64, position: u64, asymmetric: bool) {
+    if asymmetric {
+        // Release: whoever is about to sleep fences for both, by `asymmetric::heavy`.
+        // ORD: ring-done (seqcst) <-> ring-look
+        sequence.store(done(position), Ordering::Release);
+        crossing_sys::asymmetric::light();
+    } else {
+        // ORD: ring-done (seqcst) <-> ring-look
+        sequence.store(done(position), Ordering::SeqCst);
+    }
+    crash::point("topic.publish.done");
+    // ORD: ring-tail (release) <-> ring-tail-look
+    tail.store(position.wrapping_add(1), Ordering::Release);
+    if !asymmetric {
+        dekker();
+    }
+}
+
+/// The position after the last message.
+#[inline]
+#[must_use]
+pub fn tail(tail: &AtomicU64) -> u64 {
+    // ORD: ring-tail-look (acquire) <-> ring-tail
+    tail.load(Ordering::Acquire)
+}
+
+/// What there is of message `position`. SeqCst: who is about to sleep looks once more after it said so.
+#[inline]
+#[must_use]
+pub fn see(sequence: &AtomicU64, position: u64) -> Seen {
+    // ORD: ring-look (seqcst) <-> ring-done
+    let found = sequence.load(Ordering::SeqCst);
+    if found == done(position) {
+        Seen::Done
+    } else if is_before(found, done(position)) {
+        Seen::NotYet
+    } else {
+        Seen::Gone
+    }
+}
+
+/// Whether what was read of message `position` since it was [seen](see) is whole.
+#[inline]
+#[must_use]
+pub fn is_still(sequence: &AtomicU64, position: u64) -> bool {
+    // ORD: ring-check (acquire) <-> ring-begin
+    fence(Ordering::Acquire);
+    // Relaxed: ordered by the fence.
+    sequence.load(Ordering::Relaxed) == done(position)
+}
+
+/// A reader marks a chunk as being read; it counts if [`may_read`] says so afterwards.
+#[inline]
+pub fn mark(hazard: &AtomicU64, what: u64) {
+    // ORD: hazard-set (seqcst) <-> hazard-scan
+    hazard.swap(what, Ordering::SeqCst);
+}
+
+/// Whether the chunk of message `position` was marked before the publisher began to overwrite the message, so that it will not
+/// lend the chunk until the mark is gone.
+#[inline]
+#[must_use]
+pub fn may_read(sequence: &AtomicU64, position: u64) -> bool {
+    fence(Ordering::SeqCst);
+    // ORD: ring-recheck (seqcst) <-> ring-begun
+    sequence.load(Ordering::SeqCst) == done(position)
+}
+
+/// The reader is done with the chunk.
+#[inline]
+pub fn unmark(hazard: &AtomicU64) {
+    // Release: everything was read before. The publisher that sees it may write.
+    // ORD: hazard-clear (release) <-> hazard-scan
+    hazard.store(0, Ordering::Release);
+}
+
+/// The publisher, before it looks at hazards: whoever marks too late for it sees that its message is being overwritten.
+#[inline]
+pub fn before_scan() {
+    // ORD: ring-begun (seqcst) <-> ring-recheck
+    fence(Ordering::SeqCst);
+}
+
+/// What a hazard marks.
+#[inline]
+#[must_use]
+pub fn marked(hazard: &AtomicU64) -> u64 {
+    // ORD: hazard-scan (seqcst) <-> hazard-set
+    hazard.load(Ordering::SeqCst)
+}
+
+/// A subscriber has read everything before `position`, where no publisher ever sleeps until it sees it, or it
+/// [fences](settle) before it rings.
+#[inline]
+pub fn note(cursor: &AtomicU64, position: u64) {
+    // ORD: cursor-move (seqcst) <-> cursor-look
+    cursor.store(position, Ordering::Release);
+}
+
+/// Between the cursor and the look whether the publisher sleeps.
+#[inline]
+pub fn settle() {
+    fence(Ordering::SeqCst);
+}
+
+/// How far a subscriber has read.
+#[inline]
+#[must_use]
+pub fn position(cursor: &AtomicU64) -> u64 {
+    // ORD: cursor-look (seqcst) <-> cursor-move
+    cursor.load(Ordering::SeqCst)
+}
+
+/// A subscriber says that it will sleep; then it fences, for a publisher that does not fence by `asymmetric::heavy`, and looks
+/// once more.
+#[inline]
+pub fn want(wanted: &AtomicU32) {
+    // ORD: bell-wanted (seqcst) <-> bell-wanted-look
+    wanted.swap(1, Ordering::SeqCst);
+    dekker();
+}
+
+/// Whether somebody wants to be woken: the publisher's look after each message.
+#[inline]
+#[must_use]
+pub fn is_wanted(wanted: &AtomicU32) -> bool {
+    // ORD: bell-wanted-look (seqcst) <-> bell-wanted
+    wanted.load(Ordering::SeqCst) != 0
+}
+
+/// The publisher takes the wish, before it rings.
+#[inline]
+pub fn answer(wanted: &AtomicU32) {
+    wanted.swap(0, Ordering::SeqCst);
+}
+
+/// A notifier sets an id, and rings then.
+#[inline]
+pub fn set_id(word: &AtomicU64, bit: u32) {
+    // ORD: event-set (seqcst) <-> event-take
+    word.fetch_or(1 << bit, Ordering::SeqCst);
+}
+
+/// Whether a waiter has ids to take.
+#[inline]
+#[must_use]
+pub fn has_ids(word: &AtomicU64) -> bool {
+    // ORD: event-take (seqcst) <-> event-set
+    word.load(Ordering::SeqCst) != 0
+}
+
+/// Takes all ids of a word.
+#[inline]
+#[must_use]
+pub fn take_ids(word: &AtomicU64) -> u64 {
+    // ORD: event-take (seqcst) <-> event-set
+    if word.load(Ordering::SeqCst) == 0 { 0 } else { word.swap(0, Ordering::SeqCst) }
+}
