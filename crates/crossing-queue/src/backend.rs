@@ -6,7 +6,9 @@ use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message;
 use crate::options::{How, Terms};
 use crate::poll::{Poller, Purpose};
+use crate::properties::Properties;
 use crate::queue::{Capabilities, Glimpse, Stats};
+use crossing_ring::queue::Draft;
 use crossing_sys::Result;
 use crossing_sys::file::Handle;
 use std::fmt::Debug;
@@ -46,6 +48,21 @@ pub(crate) trait Backend: Debug + Send + Sync {
 
     /// Sends, waiting for room.
     fn send_deadline(&self, message: &Message<'_>, deadline: Option<Instant>) -> Result<(), SendError>;
+
+    /// Room for a message to be written in place, if there is any now; `Ok(None)`: there is no such place.
+    fn try_draft(&self, _: usize, _: Option<&Properties>) -> Result<Option<Draft>, TrySendError> {
+        Ok(None)
+    }
+
+    /// The same, waiting for room.
+    fn draft_deadline(
+        &self,
+        _: usize,
+        _: Option<&Properties>,
+        _: Option<Instant>,
+    ) -> Result<Option<Draft>, SendError> {
+        Ok(None)
+    }
 
     /// Receives, if there is a message; `pool` is for those who copy.
     fn try_recv(&self, pool: &Arc<Pool>) -> Result<Delivery, TryRecvError>;

@@ -23,6 +23,15 @@ pub trait Payload: sealed::Sealed {
     /// The bytes or the value of a delivery, which [`received`](Self::received) has checked.
     #[doc(hidden)]
     fn of<'d>(bytes: &'d [u8], aside: &'d Self::Aside) -> &'d Self;
+    /// As [`of`](Self::of), of a message that is being written, whose bytes may lie where no such value may.
+    #[doc(hidden)]
+    fn of_mut<'d>(bytes: &'d mut [u8], aside: &'d mut Self::Aside) -> &'d mut Self;
+    /// What there must be beside the bytes of a message that is being written.
+    #[doc(hidden)]
+    fn aside(bytes: &[u8]) -> Self::Aside;
+    /// The value aside, which is to be copied where it belongs.
+    #[doc(hidden)]
+    fn aside_bytes(aside: &Self::Aside) -> Option<&[u8]>;
     /// Makes sure that the bytes are such a message.
     #[doc(hidden)]
     fn received<E: From<Mismatch>>(delivery: Result<Delivery, E>) -> Result<Delivery<Self>, E>;
@@ -40,6 +49,19 @@ impl Payload for [u8] {
     #[inline]
     fn of<'d>(bytes: &'d [u8], (): &'d ()) -> &'d Self {
         bytes
+    }
+
+    #[inline]
+    fn of_mut<'d>(bytes: &'d mut [u8], (): &'d mut ()) -> &'d mut Self {
+        bytes
+    }
+
+    #[inline]
+    fn aside(_: &[u8]) {}
+
+    #[inline]
+    fn aside_bytes((): &()) -> Option<&[u8]> {
+        None
     }
 
     #[inline]
@@ -64,6 +86,25 @@ impl<T: Plain> Payload for T {
     fn of<'d>(bytes: &'d [u8], aside: &'d Option<Box<T>>) -> &'d Self {
         // Length and place were checked when it was received, and are this process's own.
         crossing_sync::view(bytes).or(aside.as_deref()).expect("a value in place or aside")
+    }
+
+    #[inline]
+    fn of_mut<'d>(bytes: &'d mut [u8], aside: &'d mut Option<Box<T>>) -> &'d mut Self {
+        match aside {
+            Some(aside) => aside,
+            // As in `of`.
+            None => crossing_sync::view_mut(bytes).expect("a value in place"),
+        }
+    }
+
+    #[inline]
+    fn aside(bytes: &[u8]) -> Option<Box<T>> {
+        crossing_sync::view::<T>(bytes).is_none().then(|| Box::new(T::new_zeroed()))
+    }
+
+    #[inline]
+    fn aside_bytes(aside: &Option<Box<T>>) -> Option<&[u8]> {
+        aside.as_deref().map(T::as_bytes)
     }
 
     #[inline]

@@ -308,7 +308,7 @@ impl<T: Payload + ?Sized> Queue<T> {
 }
 
 /// `None`, which is "no end", if the moment is too far away to be told.
-fn after(timeout: Duration) -> Option<Instant> {
+pub(crate) fn after(timeout: Duration) -> Option<Instant> {
     Instant::now().checked_add(timeout)
 }
 
@@ -430,7 +430,15 @@ impl<T: Payload + ?Sized> Sender<T> {
         message: &Message<'_, T>,
         deadline: Option<Instant>,
     ) -> Result<(), SendError> {
-        let message = &message.erased();
+        self.send_bytes(&message.erased(), deadline)
+    }
+
+    #[inline]
+    pub(crate) fn send_bytes(
+        &self,
+        message: &Message<'_>,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError> {
         self.check(message).map_err(SendError::Os)?;
         let at_once = |outcome| match outcome {
             Ok(()) => Ok(()),
@@ -478,7 +486,28 @@ impl<T: Payload + ?Sized> Sender<T> {
         &*self.0.backend
     }
 
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    /// Whether a message of `len` bytes with these properties may be lent.
+    pub(crate) fn check_loan(&self, len: usize, properties: Option<&Properties>) -> Result<(), TrySendError> {
+        let max = self.max_len();
+        if len > max {
+            return Err(TrySendError::TooLarge { len: len as u64, max: max as u64 });
+        }
+        let can = self.0.capabilities.properties || properties.is_none_or(Properties::is_empty);
+        if can && self.0.value_len.is_none_or(|wanted| wanted == len) {
+            return Ok(());
+        }
+        // As the message would be refused.
+        let bytes = vec![0; len];
+        let mut message = Message::<[u8]>::of(&bytes);
+        message.properties = properties;
+        Err(TrySendError::Os(self.refusal(&message)))
+    }
+
+    /// Whether the endpoint has what the message asks for.
+    pub(crate) fn check_terms(&self, message: &Message<'_>) -> Result<()> {
+        self.check(message)
+    }
+
     pub(crate) fn overflow(&self) -> Overflow {
         self.0.overflow
     }

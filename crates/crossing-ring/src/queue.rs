@@ -18,6 +18,10 @@ mod words;
 #[cfg(not(loom))]
 mod arena;
 #[cfg(not(loom))]
+mod draft;
+#[cfg(not(loom))]
+mod held;
+#[cfg(not(loom))]
 mod layout;
 #[cfg(not(loom))]
 mod memory;
@@ -35,11 +39,15 @@ pub use self::words::{
 };
 
 #[cfg(not(loom))]
+pub use self::draft::Draft;
+#[cfg(not(loom))]
+pub use self::held::Held;
+#[cfg(not(loom))]
 pub use self::layout::{QueueHeader, Shape, Wishes};
 #[cfg(not(loom))]
 pub use self::poll::QueueDoorbell;
 #[cfg(not(loom))]
-pub use self::shared::{Glimpse, Held, Message, PutError, SlotQueue, SlotStats};
+pub use self::shared::{Glimpse, Message, PutError, SlotQueue, SlotStats};
 
 #[cfg(all(test, not(loom)))]
 #[path = "queue_tests.rs"]

@@ -33,7 +33,7 @@ pub use condvar::{Condvar, CondvarCell};
 pub use mutex::{Mutex, MutexCell, MutexGuard};
 pub use participant::{Participant, ParticipantId};
 #[cfg(not(loom))]
-pub use plain::{Plain, view};
+pub use plain::{Plain, view, view_mut};
 pub use raw::barrier::{BarrierBroken, BarrierWait};
 pub use raw::semaphore::PostError;
 #[cfg(not(loom))]

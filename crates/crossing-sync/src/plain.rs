@@ -33,3 +33,19 @@ pub fn view<T: Plain>(bytes: &[u8]) -> Option<&T> {
     // SAFETY: of the right length and alignment; every byte pattern is a `T`, and the borrow is that of the bytes.
     (bytes.len() == size_of::<T>() && place.is_aligned()).then(|| unsafe { &*place })
 }
+
+/// As [`view`], to be changed.
+///
+/// ```
+/// let mut bytes = [1, 2];
+/// crossing_sync::view_mut::<[u8; 2]>(&mut bytes).unwrap()[0] = 7;
+/// assert_eq!(bytes, [7, 2]);
+/// ```
+#[inline]
+#[must_use]
+pub fn view_mut<T: Plain>(bytes: &mut [u8]) -> Option<&mut T> {
+    let place = bytes.as_mut_ptr().cast::<T>();
+    // SAFETY: of the right length and alignment; every byte pattern is a `T` and every `T` is bytes, and the borrow is that of
+    // the bytes.
+    (bytes.len() == size_of::<T>() && place.is_aligned()).then(|| unsafe { &mut *place })
+}

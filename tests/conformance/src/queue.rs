@@ -420,6 +420,29 @@ pub fn values(place: &Place) {
     }
 }
 
+/// Messages written where they will be received, or copied where there is no such place; dropped, they never were.
+pub fn loans(place: &Place) {
+    let queue = place.create();
+    let (sender, receiver) = (queue.sender().expect("sender"), queue.receiver().expect("receiver"));
+    for round in 0..40_usize {
+        let mut loan = sender.loan_slice(round * 3).expect("lent");
+        assert_eq!(loan.is_in_place(), queue.capabilities().zero_copy);
+        loan.fill(7);
+        if round % 3 == 0 {
+            drop(loan);
+            assert!(matches!(receiver.try_recv(), Err(TryRecvError::Empty)));
+            continue;
+        }
+        loan.send().expect("sent");
+        assert_eq!(*receiver.recv_timeout(LONG).expect("received"), vec![7; round * 3]);
+    }
+    assert!(matches!(sender.try_loan_slice(queue_limit(&queue) + 1), Err(TrySendError::TooLarge { .. })));
+}
+
+fn queue_limit(queue: &Queue) -> usize {
+    usize::try_from(queue.stats().expect("stats").max_len).expect("small")
+}
+
 /// What was delivered too often is put aside where that can be had; else refused at open.
 pub fn dead_letters(place: &Place) {
     let can = place.create().capabilities();

@@ -12,7 +12,7 @@ macro_rules! behaviours {
     ($carrier:ident) => {
         behaviours! { $carrier:
             order one_receiver_each priorities capacity overflow_fail overflow_drop_oldest waiting lengths batches
-            acknowledgement expiry_and_delay properties values dead_letters looking_and_purging names polling two_processes
+            acknowledgement expiry_and_delay properties values loans dead_letters looking_and_purging names polling two_processes
             a_killed_receiver
         }
     };

@@ -6,8 +6,11 @@ use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message;
 use crate::options::{How, Terms};
 use crate::poll::{Poller, Purpose};
+use crate::properties::Properties;
 use crate::queue::{Capabilities, Glimpse, Stats};
-use crossing_ring::queue::{Held, Message as Put, PutError, QueueHeader, Shape, SlotQueue, Which, Wishes};
+use crossing_ring::queue::{
+    Draft, Held, Message as Put, PutError, QueueHeader, Shape, SlotQueue, Which, Wishes,
+};
 use crossing_shm::{Segment, registry};
 use crossing_sync::Until;
 use crossing_sys::file::Handle;
@@ -181,6 +184,22 @@ fn outgoing<'a>(message: &Message<'a>) -> Put<'a> {
     }
 }
 
+fn not_sent_now(error: PutError) -> TrySendError {
+    match error {
+        PutError::Full => TrySendError::Full,
+        PutError::TooLong { len, max } => TrySendError::TooLarge { len, max },
+        other => TrySendError::Os(other.into()),
+    }
+}
+
+fn not_sent(error: PutError) -> SendError {
+    match error {
+        PutError::Full => SendError::TimedOut,
+        PutError::TooLong { len, max } => SendError::TooLarge { len, max },
+        other => SendError::Os(other.into()),
+    }
+}
+
 impl Backend for Shared {
     fn max_len(&self) -> usize {
         self.queue.max_len()
@@ -222,20 +241,27 @@ impl Backend for Shared {
 
     #[inline]
     fn try_send(&self, message: &Message<'_>) -> Result<(), TrySendError> {
-        self.queue.put(&outgoing(message), Until::Now).map_err(|error| match error {
-            PutError::Full => TrySendError::Full,
-            PutError::TooLong { len, max } => TrySendError::TooLarge { len, max },
-            other => TrySendError::Os(other.into()),
-        })
+        self.queue.put(&outgoing(message), Until::Now).map_err(not_sent_now)
     }
 
     #[inline]
     fn send_deadline(&self, message: &Message<'_>, deadline: Option<Instant>) -> Result<(), SendError> {
-        self.queue.put(&outgoing(message), until(deadline)).map_err(|error| match error {
-            PutError::Full => SendError::TimedOut,
-            PutError::TooLong { len, max } => SendError::TooLarge { len, max },
-            other => SendError::Os(other.into()),
-        })
+        self.queue.put(&outgoing(message), until(deadline)).map_err(not_sent)
+    }
+
+    fn try_draft(&self, len: usize, properties: Option<&Properties>) -> Result<Option<Draft>, TrySendError> {
+        let properties = properties.map_or(&[][..], Properties::encoded);
+        self.queue.draft(len, properties, Until::Now).map(Some).map_err(not_sent_now)
+    }
+
+    fn draft_deadline(
+        &self,
+        len: usize,
+        properties: Option<&Properties>,
+        deadline: Option<Instant>,
+    ) -> Result<Option<Draft>, SendError> {
+        let properties = properties.map_or(&[][..], Properties::encoded);
+        self.queue.draft(len, properties, until(deadline)).map(Some).map_err(not_sent)
     }
 
     #[inline]

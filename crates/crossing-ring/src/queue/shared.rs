@@ -1,9 +1,10 @@
 //! A slot queue in a segment, as one process uses it.
-#![allow(unsafe_code)] // the bytes of a message in place
+#![allow(unsafe_code)] // a look at a message that may change
 
 use super::arena::{Arena, Extent};
 use super::bells::Which;
-use super::core::{Core, DEAD_LANE, Taken, Terms};
+use super::core::{Core, DEAD_LANE, Terms};
+use super::held::Held;
 use super::layout::{Layout, QueueHeader, Shape};
 use super::memory::Memory;
 use super::words::{DEAD, INLINE, State, Word, Words};
@@ -13,7 +14,6 @@ use crossing_sync::atomic::Ordering;
 use crossing_sys::process::monotonic_nanos;
 use crossing_sys::{Error, ErrorKind, Result, crash};
 use std::fmt;
-use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::time::Duration;
@@ -106,6 +106,15 @@ pub struct SlotStats {
     pub users: u64,
 }
 
+/// A slot that is being written, and its blocks.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Claimed {
+    pub(super) index: u32,
+    pub(super) word: Word,
+    pub(super) extent: Extent,
+    pub(super) place: NonNull<u8>,
+}
+
 struct Inner {
     core: Core<Memory>,
     arena: Arena,
@@ -150,6 +159,7 @@ impl SlotQueue {
         Ok(Self(Arc::new(Inner { core, arena: Arena::default() })))
     }
 
+    #[inline]
     pub(super) fn core(&self) -> &Core<Memory> {
         &self.0.core
     }
@@ -195,36 +205,55 @@ impl SlotQueue {
     /// [`PutError`].
     #[inline]
     pub fn put(&self, message: &Message<'_>, until: Until) -> Result<(), PutError> {
-        let layout = self.layout();
         let len = message.body.len() + message.properties.len();
-        if len > layout.max_len as usize {
-            return Err(PutError::TooLong { len: len as u64, max: u64::from(layout.max_len) });
-        }
-        if message.priority >= layout.limits.priorities {
-            return Err(PutError::NoSuchPriority { priorities: layout.limits.priorities });
-        }
+        self.check_len(len)?;
+        self.check_priority(message.priority)?;
         if self.is_forked() {
             return Err(PutError::Forked);
         }
         let terms = self.terms(message);
+        let lens = (message.body.len(), message.properties.len());
         if len <= INLINE {
             let (index, word) = self.core().claim_until(until).ok_or(PutError::Full)?;
             self.core().words().write_inline(index, [message.properties, message.body]);
-            self.finish(index, word, message, Extent::INLINE, terms);
+            self.finish(index, word, lens, Extent::INLINE, terms);
             return Ok(());
         }
-        let try_put = |thorough| self.try_put_blocks(message, len, terms, thorough);
-        if try_put(false).or_else(|| try_put(true)).is_some() {
-            return Ok(());
-        }
-        let core = self.core();
-        if until == Until::Now {
-            return if core.patrol() && try_put(true).is_some() { Ok(()) } else { Err(PutError::Full) };
-        }
-        core.sleep_until(Which::Room, until, || try_put(true), || true).ok_or(PutError::Full)
+        let claimed = self.claim_blocks_until(len, until).ok_or(PutError::Full)?;
+        self.core().words().write_blocks(claimed.place, [message.properties, message.body]);
+        self.finish(claimed.index, claimed.word, lens, claimed.extent, terms);
+        Ok(())
     }
 
-    fn try_put_blocks(&self, message: &Message<'_>, len: usize, terms: Terms, thorough: bool) -> Option<()> {
+    #[inline]
+    pub(super) fn check_len(&self, len: usize) -> Result<(), PutError> {
+        let max = self.layout().max_len;
+        if len > max as usize {
+            return Err(PutError::TooLong { len: len as u64, max: u64::from(max) });
+        }
+        Ok(())
+    }
+
+    #[inline]
+    pub(super) fn check_priority(&self, priority: u32) -> Result<(), PutError> {
+        let priorities = self.layout().limits.priorities;
+        if priority >= priorities { Err(PutError::NoSuchPriority { priorities }) } else { Ok(()) }
+    }
+
+    /// Claims a slot with blocks for `len` bytes, waiting for them.
+    pub(super) fn claim_blocks_until(&self, len: usize, until: Until) -> Option<Claimed> {
+        let claim = |thorough| self.claim_blocks(len, thorough);
+        let core = self.core();
+        claim(false).or_else(|| claim(true)).or_else(|| {
+            if until == Until::Now {
+                // Perhaps a dead one holds the last.
+                return core.patrol().then(|| claim(true)).flatten();
+            }
+            core.sleep_until(Which::Room, until, || claim(true), || true)
+        })
+    }
+
+    fn claim_blocks(&self, len: usize, thorough: bool) -> Option<Claimed> {
         let (core, memory) = (self.core(), self.core().words());
         let (index, word) = core.claim(thorough)?;
         let place = self.0.arena.claim(memory, index, word, len, thorough).and_then(|extent| {
@@ -235,15 +264,21 @@ impl SlotQueue {
             return None;
         };
         crash::point("queue.put.blocks");
-        memory.write_blocks(place, [message.properties, message.body]);
-        self.finish(index, word, message, extent, terms);
-        Some(())
+        Some(Claimed { index, word, extent, place })
     }
 
+    /// Commits a claimed slot with a body and properties of these lengths, which stand where they belong.
     #[inline]
-    fn finish(&self, index: u32, word: Word, message: &Message<'_>, extent: Extent, terms: Terms) {
+    pub(super) fn finish(
+        &self,
+        index: u32,
+        word: Word,
+        (body, properties): (usize, usize),
+        extent: Extent,
+        terms: Terms,
+    ) {
         let slot = self.core().words().slot(index);
-        let len = message.body.len() as u64 | ((message.properties.len() as u64) << 32);
+        let len = body as u64 | ((properties as u64) << 32);
         // Relaxed: published by the slot's word.
         slot.len.store(len, Ordering::Relaxed);
         slot.extent.store(extent.pack(), Ordering::Relaxed);
@@ -251,7 +286,7 @@ impl SlotQueue {
     }
 
     #[inline]
-    fn terms(&self, message: &Message<'_>) -> Terms {
+    pub(super) fn terms(&self, message: &Message<'_>) -> Terms {
         let mut terms = Terms { priority: message.priority, expires: 0, due: 0 };
         if message.ttl.is_some() || !message.delay.is_zero() {
             let after = |time: Duration| {
@@ -359,7 +394,8 @@ impl SlotQueue {
     }
 
     /// Where the message of a slot lies, and how long body and properties are, all checked.
-    fn locate(&self, index: u32) -> Option<(NonNull<u8>, usize, usize)> {
+    #[inline]
+    pub(super) fn locate(&self, index: u32) -> Option<(NonNull<u8>, usize, usize)> {
         let memory = self.core().words();
         let slot = memory.slot(index);
         let len = slot.len.load(Ordering::Relaxed);
@@ -419,7 +455,7 @@ impl SlotQueue {
     }
 }
 
-fn split_meta(meta: u64) -> (u32, u32) {
+pub(super) fn split_meta(meta: u64) -> (u32, u32) {
     (meta as u32 & 0xff, (meta >> 32) as u32)
 }
 
@@ -436,132 +472,6 @@ pub struct Glimpse {
     pub len: usize,
     /// Its first bytes.
     pub bytes: Vec<u8>,
-}
-
-/// A message that this process took, in place. Dropped without a word, it is given back.
-pub struct Held {
-    queue: SlotQueue,
-    place: NonNull<u8>,
-    word: Word,
-    index: u32,
-    deliveries: u32,
-    body: u32,
-    properties: u32,
-    lane: u32,
-    /// `DAMAGED`, `DONE`.
-    flags: u32,
-}
-
-const DAMAGED: u32 = 1;
-const DONE: u32 = 2;
-
-// SAFETY: the bytes are this message's alone among those who respect the protocol; any thread may read or end it.
-unsafe impl Send for Held {}
-// SAFETY: shared references only read.
-unsafe impl Sync for Held {}
-
-impl Held {
-    #[inline]
-    fn new(queue: SlotQueue, taken: Taken) -> Self {
-        let (place, body, properties, flags) = match queue.locate(taken.index) {
-            // Both are halves of a 64-bit word.
-            Some((place, body, properties)) => (place, body as u32, properties as u32, 0),
-            None => (queue.core().words().inline(taken.index), 0, 0, DAMAGED),
-        };
-        let Taken { index, word, deliveries, lane } = taken;
-        Self { queue, place, word, index, deliveries, body, properties, lane, flags }
-    }
-
-    #[inline]
-    fn taken(&self) -> Taken {
-        Taken { index: self.index, word: self.word, deliveries: self.deliveries, lane: self.lane }
-    }
-
-    /// Whether a peer wrote nonsense into its lengths: the body then reads as empty.
-    #[must_use]
-    pub fn is_damaged(&self) -> bool {
-        self.flags & DAMAGED != 0
-    }
-
-    /// The priority that it was sent with; 32 for a dead letter.
-    #[must_use]
-    pub fn priority(&self) -> u32 {
-        self.lane
-    }
-
-    /// How often it was delivered, this time included.
-    #[must_use]
-    pub fn deliveries(&self) -> u32 {
-        self.deliveries
-    }
-
-    /// The properties that travelled with it.
-    #[must_use]
-    pub fn properties(&self) -> &[u8] {
-        // SAFETY: `locate` checked that they lie in the memory, which `queue` keeps mapped; they are this message's alone
-        // among those who respect the protocol, and any byte is a byte.
-        unsafe { std::slice::from_raw_parts(self.place.as_ptr(), self.properties as usize) }
-    }
-
-    /// Done with it: it leaves the queue. `false`: somebody took it away, which only a peer that breaks the rules does.
-    #[inline]
-    pub fn acknowledge(mut self) -> bool {
-        self.finish()
-    }
-
-    /// As [`acknowledge`](Self::acknowledge), once; afterwards there is nothing to give back.
-    #[inline]
-    pub fn finish(&mut self) -> bool {
-        if self.flags & DONE != 0 {
-            return false;
-        }
-        self.flags |= DONE;
-        self.queue.core().acknowledge(&self.taken())
-    }
-
-    /// Gives it back, to be delivered again after `delay`, before others of its priority.
-    pub fn give_back(mut self, delay: Duration) -> bool {
-        self.flags |= DONE;
-        self.back(delay)
-    }
-
-    #[cold]
-    fn back(&self, delay: Duration) -> bool {
-        let core = self.queue.core();
-        let due = if delay.is_zero() {
-            0
-        } else {
-            core.now().saturating_add(u64::try_from(delay.as_nanos()).unwrap_or(u64::MAX))
-        };
-        core.give_back(&self.taken(), due)
-    }
-}
-
-impl Deref for Held {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        // SAFETY: as in `properties`; the body follows them.
-        let start = unsafe { self.place.add(self.properties as usize) };
-        // SAFETY: as in `properties`.
-        unsafe { std::slice::from_raw_parts(start.as_ptr(), self.body as usize) }
-    }
-}
-
-impl Drop for Held {
-    #[inline]
-    fn drop(&mut self) {
-        if self.flags & DONE == 0 && !self.queue.is_forked() {
-            self.back(Duration::ZERO);
-        }
-    }
-}
-
-impl fmt::Debug for Held {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Held").field("taken", &self.taken()).field("len", &self.body).finish_non_exhaustive()
-    }
 }
 
 impl From<PutError> for Error {

@@ -108,7 +108,16 @@ fn send(queue: &Queue, journal: &mut Journal, seed: &mut u64, number: u64, count
             // Out of order by design.
             journal.disorder(id);
         }
-        match sender.send_message_timeout(&message, Duration::from_millis(50)) {
+        // Every third is written in place.
+        let sent = if random.is_multiple_of(3) && !random.is_multiple_of(61) {
+            sender.loan_slice_timeout(len, Duration::from_millis(50)).and_then(|mut loan| {
+                loan.copy_from_slice(&bytes);
+                loan.priority(Priority((random >> 40) as u32 % PRIORITIES as u32)).send()
+            })
+        } else {
+            sender.send_message_timeout(&message, Duration::from_millis(50))
+        };
+        match sent {
             Ok(()) => {
                 journal.sent(id);
                 (sequence, refused) = (sequence + 1, 0);
