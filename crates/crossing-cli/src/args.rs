@@ -279,7 +279,7 @@ pub struct QueueSize {
     pub max_deliveries: Option<u32>,
 }
 
-/// How a message is treated on its way (queues only).
+/// How a message is treated on its way (queues only, but for `--batch`).
 #[derive(Debug, Clone, Args)]
 pub struct MessageArgs {
     /// Drop it if nobody received it within: 500ms, 2s, 1m (shm: only)
@@ -300,7 +300,7 @@ pub struct MessageArgs {
     /// What to do when the queue is full
     #[arg(long, value_enum, default_value = "block")]
     pub overflow: OverflowArg,
-    /// Each line of standard input is a message
+    /// Each line of standard input is a message (sockets: sent as it comes)
     #[arg(long, conflicts_with = "data")]
     pub batch: bool,
 }

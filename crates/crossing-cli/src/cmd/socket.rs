@@ -5,7 +5,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{data_or_stdin, write_message};
 use crossing::net::{RawStream, Session, SessionOptions, Stream};
 use crossing::{Error, ErrorKind};
-use std::io::Write;
+use std::io::{self, BufRead, Write};
 use std::time::{Duration, Instant};
 
 /// Bytes that a raw read takes at most.
@@ -51,37 +51,74 @@ pub fn send(args: &SendArgs) -> Outcome {
     refuse(args.priority != 0, "--priority", &args.endpoint)?;
     refuse(args.queue.create, "--create", &args.endpoint)?;
     let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let data = data_or_stdin(args.data.as_deref())?;
-    match (args.raw, args.session) {
-        (true, _) => send_raw(args, &data, deadline),
-        (_, true) => send_in_session(args, &data, deadline),
-        _ => send_frames(args, &data, deadline),
+    let source = match args.message.batch {
+        false => Source::Repeated(data_or_stdin(args.data.as_deref())?, args.count),
+        true if args.raw || args.count != 1 => {
+            return Err(Failure::usage(format!(
+                "cannot use --batch with --raw or --count for \"{}\": each line of standard input is one message, sent once",
+                args.endpoint
+            )));
+        }
+        true => Source::Lines,
+    };
+    match (&source, args.session) {
+        (Source::Repeated(data, _), _) if args.raw => send_raw(args, data, deadline),
+        (_, true) => send_in_session(args, &source, deadline),
+        _ => send_frames(args, &source, deadline),
     }
 }
 
-fn send_frames(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outcome {
+/// What is sent.
+enum Source {
+    /// The same message so many times.
+    Repeated(Vec<u8>, u64),
+    /// Each line of standard input as it comes, without its newline.
+    Lines,
+}
+
+impl Source {
+    /// Calls `send` for each message.
+    fn each(&self, mut send: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+        match self {
+            Self::Repeated(data, count) => (0..*count).try_for_each(|_| send(data)),
+            Self::Lines => {
+                let mut input = io::stdin().lock();
+                let mut line = Vec::new();
+                while input.read_until(b'\n', &mut line).map_err(|cause| Failure::input(&cause))? > 0 {
+                    send(line.strip_suffix(b"\n").unwrap_or(&line))?;
+                    line.clear();
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+fn send_frames(args: &SendArgs, source: &Source, deadline: Option<Instant>) -> Outcome {
     let mut stream = patiently(deadline, || args.net.stream().connect_deadline(&args.endpoint, deadline))?;
-    for _ in 0..args.count {
+    source.each(|data| {
         stream.send_deadline(data, deadline)?;
         if args.await_reply {
             let reply = stream.recv_deadline(deadline)?;
             write_message(reply, args.shape, true, None, None)?;
         }
-    }
+        Ok(())
+    })?;
     stream.close()?;
     Ok(Exit::Success)
 }
 
-fn send_in_session(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outcome {
+fn send_in_session(args: &SendArgs, source: &Source, deadline: Option<Instant>) -> Outcome {
     let options = args.net.stream().session(&SessionOptions::default());
     let mut session = patiently(deadline, || options.connect(&args.endpoint))?;
-    for _ in 0..args.count {
+    source.each(|data| {
         session.send_deadline(data, deadline)?;
         if args.await_reply {
             let reply = session.recv_deadline(deadline)?;
             write_message(reply, args.shape, true, None, None)?;
         }
-    }
+        Ok(())
+    })?;
     session.close(left(deadline).unwrap_or(CLOSE))?;
     Ok(Exit::Success)
 }
@@ -161,7 +198,7 @@ fn serve(tally: &mut Tally<'_>) -> Outcome {
     }
     let listener = tally.args.net.listener().bind(endpoint)?;
     // For people and scripts; whether it can be written changes nothing.
-    let _ = writeln!(std::io::stderr(), "crossing: listening on {}", listener.endpoint());
+    let _ = writeln!(io::stderr(), "crossing: listening on {}", listener.endpoint());
     while tally.wants_more() {
         let deadline = tally.deadline();
         let taken = if tally.args.raw {
@@ -173,7 +210,7 @@ fn serve(tally: &mut Tally<'_>) -> Outcome {
         };
         match taken {
             // One bad peer does not end the service of the others.
-            Err(error) if tally.args.follow => drop(writeln!(std::io::stderr(), "crossing: {error}")),
+            Err(error) if tally.args.follow => drop(writeln!(io::stderr(), "crossing: {error}")),
             taken => taken?,
         }
     }
@@ -184,12 +221,12 @@ fn serve(tally: &mut Tally<'_>) -> Outcome {
 fn serve_sessions(tally: &mut Tally<'_>) -> Outcome {
     let options = tally.args.net.listener().session(&SessionOptions::default());
     let listener = options.bind(&tally.args.endpoint)?;
-    let _ = writeln!(std::io::stderr(), "crossing: listening on {}", listener.endpoint());
+    let _ = writeln!(io::stderr(), "crossing: listening on {}", listener.endpoint());
     while tally.wants_more() {
         let deadline = tally.deadline();
         let (session, peer) = listener.accept_deadline(deadline)?;
         match take_session(tally, session, Some(peer.to_string()))? {
-            Err(error) if tally.args.follow => drop(writeln!(std::io::stderr(), "crossing: {error}")),
+            Err(error) if tally.args.follow => drop(writeln!(io::stderr(), "crossing: {error}")),
             taken => taken?,
         }
     }
