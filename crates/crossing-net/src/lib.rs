@@ -63,4 +63,6 @@ pub use tls::TlsOptions;
 pub use tls::{DevAuthority, DevCertificate};
 
 #[cfg(test)]
+mod option_tests;
+#[cfg(test)]
 mod tests;

@@ -6,6 +6,7 @@ use crate::stream::Settings;
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
 use crossing_sys::local::{self, Credentials, LocalName, LocalStream, Progress, Ready, Tuning, Wait};
+use crossing_sys::tcp;
 use crossing_sys::{Error, ErrorKind, Result};
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -88,7 +89,7 @@ impl Link {
     pub(crate) fn knock(endpoint: &Endpoint, wait: Wait) {
         match endpoint {
             Endpoint::Tcp { host, port } | Endpoint::Tls { host, port } => {
-                let _ = connect_tcp(endpoint, host, *port, wait);
+                let _ = connect_tcp(endpoint, host, *port, wait, None);
             }
             _ => {
                 let _ = local_name(endpoint).map(|name| LocalStream::connect(&name, wait));
@@ -97,14 +98,15 @@ impl Link {
     }
 
     pub(crate) fn connect(endpoint: &Endpoint, wait: Wait, settings: &Settings) -> Result<Self> {
-        let nodelay = settings.nodelay;
+        let (nodelay, device) = (settings.nodelay, settings.device.as_deref());
         match endpoint {
             Endpoint::Tcp { host, port } => {
-                Ok(Self::tcp(connect_tcp(endpoint, host, *port, wait)?, endpoint.to_string(), nodelay))
+                let tcp = connect_tcp(endpoint, host, *port, wait, device)?;
+                Ok(Self::tcp(tcp, endpoint.to_string(), nodelay))
             }
             #[cfg(feature = "tls")]
             Endpoint::Tls { host, port } => {
-                let tcp = connect_tcp(endpoint, host, *port, wait)?;
+                let tcp = connect_tcp(endpoint, host, *port, wait, device)?;
                 let _ = tcp.set_nodelay(nodelay);
                 let options = settings.tls.clone().unwrap_or_default();
                 let failed = |cause: io::Error| tls_error(cause, "connect to", &endpoint.to_string());
@@ -112,6 +114,7 @@ impl Link {
                 Ok(Self::tls(stream.map_err(failed)?, endpoint.to_string()))
             }
             _ => match local_name(endpoint) {
+                Some(_) if device.is_some() => Err(no_device("connect to", endpoint)),
                 Some(name) => Ok(Self::local(LocalStream::connect(&name, wait)?, endpoint.to_string())),
                 None => Err(unsupported("connect to", endpoint)),
             },
@@ -272,34 +275,52 @@ pub(crate) fn resolve(
     }
 }
 
-fn connect_tcp(endpoint: &Endpoint, host: &str, port: u16, wait: Wait) -> Result<TcpStream> {
+fn connect_tcp(
+    endpoint: &Endpoint,
+    host: &str,
+    port: u16,
+    wait: Wait,
+    device: Option<&str>,
+) -> Result<TcpStream> {
     const OPERATION: &str = "connect to";
-    let mut last = io::Error::from(io::ErrorKind::TimedOut);
+    let mut last = Error::new(ErrorKind::TimedOut, OPERATION, endpoint.to_string());
+    let failed = |cause| Error::os(cause, OPERATION, endpoint.to_string());
     for address in resolve(OPERATION, endpoint, host, port)? {
         let result = match wait {
+            _ if device.is_some() => {
+                // Connecting waits as without a device, where `Never` is no end either.
+                let wait = if wait == Wait::Never { Wait::Forever } else { wait };
+                tcp::connect_by(&endpoint.to_string(), address, device.unwrap_or_default(), wait)
+            }
             Wait::Until(at) => match at.saturating_duration_since(Instant::now()) {
-                left if left.is_zero() => Err(io::ErrorKind::TimedOut.into()),
-                left => TcpStream::connect_timeout(&address, left),
+                left if left.is_zero() => Err(failed(io::ErrorKind::TimedOut.into())),
+                left => TcpStream::connect_timeout(&address, left).map_err(failed),
             },
-            _ => TcpStream::connect(address),
+            _ => TcpStream::connect(address).map_err(failed),
         };
         match result {
             // A free port of this machine can be given to the connecting socket, which then meets itself.
             Ok(stream) if stream.local_addr().ok() == stream.peer_addr().ok() => {
-                last = io::ErrorKind::ConnectionRefused.into();
+                last = failed(io::ErrorKind::ConnectionRefused.into());
             }
             Ok(stream) => return Ok(stream),
             Err(cause) => last = cause,
         }
     }
-    let error = Error::os(last, OPERATION, endpoint.to_string());
-    Err(match error.kind() {
-        ErrorKind::ConnectionRefused => error
+    Err(match last.kind() {
+        ErrorKind::ConnectionRefused => last
             .detail("nobody listens at this port")
             .fix("start the listener first, or check host and port (`ss -ltn` lists listeners)"),
         ErrorKind::TimedOut => {
-            error.detail("the host did not answer in time").fix("check host, port and firewall")
+            last.detail("the host did not answer in time").fix("check host, port and firewall")
         }
-        _ => error,
+        _ => last,
     })
+}
+
+/// The error of asking for a network device where none is used.
+pub(crate) fn no_device(operation: &'static str, endpoint: &Endpoint) -> Error {
+    Error::new(ErrorKind::Unsupported, operation, endpoint.to_string())
+        .detail("a socket of this machine uses no network device")
+        .fix("leave the device out, or use tcp:")
 }

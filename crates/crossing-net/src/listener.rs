@@ -1,12 +1,13 @@
 //! Listening and accepting.
 
 use crate::gate::Gate;
-use crate::link::{Link, Peer, local_name, resolve, unsupported, until};
+use crate::link::{Link, Peer, local_name, no_device, resolve, unsupported, until};
 use crate::stream::Settings;
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
 use crate::{Access, Endpoint, RawStream, Stream, ToEndpoint};
-use crossing_sys::local::{self, DEFAULT_BACKLOG, LocalListener, Ready, Wait};
+use crossing_sys::local::{self, LocalListener, Owner, Ready, Wait};
+use crossing_sys::tcp::{self, Listening};
 use crossing_sys::{Error, ErrorKind, Result};
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -25,7 +26,8 @@ const EXHAUSTED_REST: Duration = Duration::from_millis(20);
 pub struct ListenerOptions {
     settings: Settings,
     access: Access,
-    backlog: u32,
+    owner: Owner,
+    tcp: Listening,
     max_connections: Option<usize>,
 }
 
@@ -34,7 +36,8 @@ impl Default for ListenerOptions {
         Self {
             settings: Settings::default(),
             access: Access::Private,
-            backlog: DEFAULT_BACKLOG,
+            owner: Owner::default(),
+            tcp: Listening::default(),
             max_connections: None,
         }
     }
@@ -90,6 +93,63 @@ impl ListenerOptions {
         self
     }
 
+    /// To which user id and group id a Unix socket's file is given (`None`: this process's); with
+    /// [`access`](Self::access) it lets in, for example, a group that this program serves. It happens before anybody can
+    /// connect, and nobody is let in meanwhile.
+    ///
+    /// Binding is [`ErrorKind::PermissionDenied`] when this process may not give the file away (only root may to another
+    /// user; others may to a group that they are in), and [`ErrorKind::Unsupported`] on other endpoints than files.
+    ///
+    /// # Platform-specific behavior
+    /// Unix: unix(7), chown(2). Windows: [`ErrorKind::Unsupported`].
+    pub fn owner(&mut self, user: impl Into<Option<u32>>, group: impl Into<Option<u32>>) -> &mut Self {
+        self.owner = Owner { user: user.into(), group: group.into() };
+        self
+    }
+
+    /// Whether an IPv6 address such as `[::]` stands for IPv4 as well; as the system has it unless set, which is on for
+    /// Linux (`net.ipv6.bindv6only`) and off for Windows. Without effect on other addresses. IPv4 clients of such a
+    /// listener have addresses such as `[::ffff:192.0.2.1]`.
+    ///
+    /// # Platform-specific behavior
+    /// IPV6_V6ONLY of ipv6(7); FreeBSD may forbid it to be on.
+    pub fn dual_stack(&mut self, yes: bool) -> &mut Self {
+        self.tcp.dual_stack = Some(yes);
+        self
+    }
+
+    /// Over TCP: connections come in by the network device of this name alone, for example `eth0`, whatever the address
+    /// says. Binding is [`ErrorKind::NotFound`] when there is none, [`ErrorKind::PermissionDenied`] when this process
+    /// may not, and [`ErrorKind::Unsupported`] on local sockets.
+    ///
+    /// # Platform-specific behavior
+    /// Linux: SO_BINDTODEVICE of socket(7); it needs CAP_NET_RAW before Linux 5.7. Elsewhere: [`ErrorKind::Unsupported`].
+    pub fn device(&mut self, name: impl Into<String>) -> &mut Self {
+        self.tcp.device = Some(name.into());
+        self
+    }
+
+    /// Over TCP: whether a port can be taken again while the system still forgets the connections of its former
+    /// listener; true unless set.
+    ///
+    /// # Platform-specific behavior
+    /// Unix: SO_REUSEADDR of socket(7). Windows: no effect, for a port is free at once there.
+    pub fn reuse_address(&mut self, yes: bool) -> &mut Self {
+        self.tcp.reuse_address = yes;
+        self
+    }
+
+    /// Over TCP: whether several listeners of this user, all of which say so, may have the same port, so that several
+    /// processes serve it; false unless set.
+    ///
+    /// # Platform-specific behavior
+    /// Linux: SO_REUSEPORT of socket(7), the connections are shared out evenly. macOS and FreeBSD: one listener gets them.
+    /// Windows: binding is [`ErrorKind::Unsupported`].
+    pub fn reuse_port(&mut self, yes: bool) -> &mut Self {
+        self.tcp.reuse_port = yes;
+        self
+    }
+
     /// How many accepted connections may be open at a time; any number unless set. Further clients wait in the backlog,
     /// and accepting waits, until one is dropped.
     pub fn max_connections(&mut self, connections: usize) -> &mut Self {
@@ -102,7 +162,7 @@ impl ListenerOptions {
     /// # Platform-specific behavior
     /// Windows: it is 128 over TCP and 1 over a pipe; further clients of a pipe wait where they connect.
     pub fn backlog(&mut self, connections: u32) -> &mut Self {
-        self.backlog = connections;
+        self.tcp.backlog = connections;
         self
     }
 
@@ -129,7 +189,7 @@ impl ListenerOptions {
         let endpoint = endpoint.to_endpoint()?;
         let (socket, endpoint) = match &endpoint {
             Endpoint::Tcp { host, port } => {
-                let listener = bind_tcp(&endpoint, host, *port, self.backlog)?;
+                let listener = self.bind_tcp(&endpoint, host, *port)?;
                 let port = listener.local_addr().map_or(*port, |address| address.port());
                 (Socket::Tcp(listener), Endpoint::Tcp { host: host.clone(), port })
             }
@@ -137,13 +197,15 @@ impl ListenerOptions {
             Endpoint::Tls { host, port } => {
                 // Before the port is taken, so that wrong files take none.
                 let config = self.settings.tls.clone().unwrap_or_default().server_config()?;
-                let listener = bind_tcp(&endpoint, host, *port, self.backlog)?;
+                let listener = self.bind_tcp(&endpoint, host, *port)?;
                 let port = listener.local_addr().map_or(*port, |address| address.port());
                 (Socket::Tls(listener, RwLock::new(config)), Endpoint::Tls { host: host.clone(), port })
             }
             _ => match local_name(&endpoint) {
+                Some(_) if self.tcp.device.is_some() => return Err(no_device(BIND, &endpoint)),
                 Some(name) => {
-                    (Socket::Local(LocalListener::bind(&name, self.access, self.backlog)?), endpoint)
+                    let (owner, backlog) = (self.owner, self.tcp.backlog);
+                    (Socket::Local(LocalListener::bind_owned(&name, self.access, owner, backlog)?), endpoint)
                 }
                 None => return Err(unsupported(BIND, &endpoint)),
             },
@@ -155,26 +217,25 @@ impl ListenerOptions {
             gate: self.max_connections.map(Gate::new),
         })
     }
-}
 
-fn bind_tcp(endpoint: &Endpoint, host: &str, port: u16, backlog: u32) -> Result<TcpListener> {
-    let addresses = resolve(BIND, endpoint, host, port)?;
-    let failed = |cause: io::Error| {
-        let unavailable = cause.kind() == io::ErrorKind::AddrNotAvailable;
-        let error = Error::os(cause, BIND, endpoint.to_string());
-        match error.kind() {
-            ErrorKind::AddressInUse => error.detail("another socket has this port").fix(format!(
-                "stop the program that has it (`ss -ltnp 'sport = :{port}'`), or choose another port (0: any free one)"
-            )),
-            ErrorKind::PermissionDenied => error.fix("choose a port from 1024 on"),
-            _ if unavailable => error.fix("use an address of this machine, for example 127.0.0.1 or 0.0.0.0"),
-            _ => error,
+    /// At the first address of `host` that can be had.
+    fn bind_tcp(&self, endpoint: &Endpoint, host: &str, port: u16) -> Result<TcpListener> {
+        let subject = endpoint.to_string();
+        if !self.owner.is_default() {
+            return Err(Error::new(ErrorKind::Unsupported, BIND, subject)
+                .detail("it has no file whose owner could be set")
+                .fix("leave the owner out, or use unix:PATH on a Unix system"));
         }
-    };
-    let listener = TcpListener::bind(&addresses[..]).map_err(failed)?;
-    listener.set_nonblocking(true).map_err(failed)?;
-    local::set_backlog(&listener, backlog).map_err(failed)?;
-    Ok(listener)
+        let mut last = None;
+        for address in resolve(BIND, endpoint, host, port)? {
+            match tcp::listen(&subject, address, &self.tcp) {
+                Ok(listener) => return Ok(listener),
+                Err(error) => last = Some(error),
+            }
+        }
+        // `resolve` gives one address at least.
+        Err(last.unwrap_or_else(|| Error::new(ErrorKind::NotFound, BIND, subject)))
+    }
 }
 
 #[derive(Debug)]

@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) handshake_timeout: Duration,
     pub(crate) nodelay: bool,
     pub(crate) tuning: Tuning,
+    /// The network device to connect by.
+    pub(crate) device: Option<String>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<crate::TlsOptions>,
 }
@@ -44,6 +46,7 @@ impl Default for Settings {
             handshake_timeout: Duration::from_secs(10),
             nodelay: true,
             tuning: Tuning::default(),
+            device: None,
             #[cfg(feature = "tls")]
             tls: None,
         }
@@ -98,6 +101,17 @@ impl StreamOptions {
     /// As [`send_buffer`](Self::send_buffer), with `net.core.rmem_max`.
     pub fn recv_buffer(&mut self, bytes: usize) -> &mut Self {
         self.settings.tuning.recv_buffer = Some(bytes);
+        self
+    }
+
+    /// Over TCP: connects by the network device of this name alone, for example `eth0`, whatever the routes say.
+    /// Connecting is [`ErrorKind::NotFound`] when there is none, [`ErrorKind::PermissionDenied`] when this process may
+    /// not, and [`ErrorKind::Unsupported`] on local sockets.
+    ///
+    /// # Platform-specific behavior
+    /// Linux: SO_BINDTODEVICE of socket(7); it needs CAP_NET_RAW before Linux 5.7. Elsewhere: [`ErrorKind::Unsupported`].
+    pub fn device(&mut self, name: impl Into<String>) -> &mut Self {
+        self.settings.device = Some(name.into());
         self
     }
 

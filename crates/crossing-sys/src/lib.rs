@@ -22,6 +22,7 @@ mod os;
 pub mod process;
 pub mod silence;
 pub mod sysv;
+pub mod tcp;
 #[cfg(test)]
 mod testing;
 pub mod wait;

@@ -220,6 +220,27 @@ impl fmt::Display for Credentials {
     }
 }
 
+/// To whom the file of a local socket belongs; what is `None` is that of this process.
+///
+/// # Platform-specific behavior
+/// Unix: unix(7), chown(2). Only root may give a file away, and others may name a group only that they are in. Windows:
+/// pipes have no file to give away ([`ErrorKind::Unsupported`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Owner {
+    /// The user id.
+    pub user: Option<u32>,
+    /// The group id.
+    pub group: Option<u32>,
+}
+
+impl Owner {
+    /// Whether it is this process's in both.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A socket that waits for connections from this machine. Dropping it removes its socket file.
 #[derive(Debug)]
 pub struct LocalListener {
@@ -240,7 +261,27 @@ impl LocalListener {
     /// name is too long, [`ErrorKind::Busy`] when another process holds the lock file for seconds,
     /// [`ErrorKind::PermissionDenied`], and other errors of the system.
     pub fn bind(name: &LocalName, access: Access, backlog: u32) -> Result<Self> {
-        Ok(Self { inner: os::bind(name, access, backlog)?, name: name.clone(), access })
+        Self::bind_owned(name, access, Owner::default(), backlog)
+    }
+
+    /// As [`bind`](Self::bind), and gives the file to `owner` before anybody can connect: until then only this user
+    /// could, whatever `access` says.
+    ///
+    /// # Errors
+    /// As [`bind`](Self::bind); [`ErrorKind::PermissionDenied`] when this process may not give the file to `owner`,
+    /// [`ErrorKind::Unsupported`] for an owner of a socket that has no file.
+    pub fn bind_owned(name: &LocalName, access: Access, owner: Owner, backlog: u32) -> Result<Self> {
+        if !owner.is_default() && !matches!(name, LocalName::Path(_)) {
+            return Err(Error::new(ErrorKind::Unsupported, "listen on", name.to_string())
+                .detail("it has no file whose owner could be set")
+                .fix("leave the owner out, or use unix:PATH on a Unix system"));
+        }
+        if [owner.user, owner.group].contains(&Some(u32::MAX)) {
+            return Err(Error::new(ErrorKind::ApiMisuse, "listen on", name.to_string())
+                .detail(format!("{} is no id: chown(2) takes it for no change", u32::MAX))
+                .fix("give an id of `id`, or none"));
+        }
+        Ok(Self { inner: os::bind(name, access, owner, backlog)?, name: name.clone(), access })
     }
 
     /// What it listens at.

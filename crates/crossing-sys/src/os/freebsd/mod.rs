@@ -22,4 +22,4 @@ pub(crate) mod sockets;
 pub(crate) mod sysv;
 pub(crate) mod wait;
 
-pub(crate) use super::unix::{file, fork, local, process};
+pub(crate) use super::unix::{file, fork, local, process, tcp};

@@ -3,8 +3,8 @@
 #![allow(unsafe_code)] // getsockopt of the C library, for the credentials
 
 use crate::file::Handle;
-use crate::local::Credentials;
-use rustix::fs::{AtFlags, CWD, Mode};
+use crate::local::{Credentials, Owner};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::{Errno, Result};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
@@ -33,9 +33,9 @@ pub(crate) const SEND: SendFlags = SendFlags::NOSIGNAL;
 /// With every receive of handles.
 pub(crate) const RECV: RecvFlags = RecvFlags::CMSG_CLOEXEC;
 
-pub(crate) fn socket(kind: SocketType, nonblocking: bool) -> Result<OwnedFd> {
+pub(crate) fn socket(family: AddressFamily, kind: SocketType, nonblocking: bool) -> Result<OwnedFd> {
     let flags = if nonblocking { SocketFlags::NONBLOCK } else { SocketFlags::empty() };
-    net::socket_with(AddressFamily::UNIX, kind, flags | SocketFlags::CLOEXEC, None)
+    net::socket_with(family, kind, flags | SocketFlags::CLOEXEC, None)
 }
 
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
@@ -44,6 +44,11 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
 
 pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
     net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+}
+
+/// There is no such option.
+pub(crate) fn bind_to_device(_: BorrowedFd<'_>, _: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Prepares a socket that others made.
@@ -69,6 +74,17 @@ pub(crate) fn set_mode_after(path: &Path, identity: (u64, u64), mode: u32) -> io
     }
     let mode = Mode::from_bits_truncate(mode as _);
     Ok(rustix::fs::chmodat(CWD, path, mode, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// Sets the owner of a socket's file, never through a link, if it is still the one of `identity`.
+#[allow(clippy::unnecessary_cast)] // the widths differ from system to system
+pub(crate) fn set_owner(path: &Path, identity: (u64, u64), owner: Owner) -> io::Result<()> {
+    let stat = rustix::fs::lstat(path)?;
+    if (stat.st_dev as u64, stat.st_ino as u64) != identity {
+        return Err(Errno::AGAIN.into());
+    }
+    let (user, group) = (owner.user.map(Uid::from_raw), owner.group.map(Gid::from_raw));
+    Ok(rustix::fs::chownat(CWD, path, user, group, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 pub(crate) fn credentials(handle: &Handle) -> io::Result<Credentials> {

@@ -1,9 +1,9 @@
 //! What unix(7) has on Linux alone: abstract names, sockets that are closed on exec from the start, SO_PEERCRED.
-#![allow(unsafe_code)] // getsockopt of the C library, for the credentials
+#![allow(unsafe_code)] // socket options of the C library
 
 use crate::file::Handle;
-use crate::local::Credentials;
-use rustix::fs::{Mode, OFlags};
+use crate::local::{Credentials, Owner};
+use rustix::fs::{AtFlags, Gid, Mode, OFlags, Uid};
 use rustix::io::{Errno, Result};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
@@ -33,9 +33,9 @@ pub(crate) fn abstract_address(name: &[u8]) -> Option<Result<SocketAddrUnix>> {
     Some(SocketAddrUnix::new_abstract_name(name))
 }
 
-pub(crate) fn socket(kind: SocketType, nonblocking: bool) -> Result<OwnedFd> {
+pub(crate) fn socket(family: AddressFamily, kind: SocketType, nonblocking: bool) -> Result<OwnedFd> {
     let flags = if nonblocking { SocketFlags::NONBLOCK } else { SocketFlags::empty() };
-    net::socket_with(AddressFamily::UNIX, kind, flags | SocketFlags::CLOEXEC, None)
+    net::socket_with(family, kind, flags | SocketFlags::CLOEXEC, None)
 }
 
 pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
@@ -44,6 +44,22 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
 
 pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
     net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+}
+
+/// By hand: rustix has no such option. socket(7), SO_BINDTODEVICE.
+pub(crate) fn bind_to_device(socket: BorrowedFd<'_>, device: &str) -> io::Result<()> {
+    let len = device.len() as libc::socklen_t;
+    // SAFETY: the descriptor is open; the name has `len` bytes to read.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_BINDTODEVICE,
+            device.as_ptr().cast(),
+            len,
+        )
+    };
+    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
 /// Prepares a socket that others made.
@@ -61,13 +77,26 @@ pub(crate) fn set_mode_before(socket: &OwnedFd, mode: u32) -> Result<()> {
 
 /// Sets the mode of a socket's file, if it is still the one of `identity`.
 pub(crate) fn set_mode_after(path: &Path, identity: (u64, u64), mode: u32) -> io::Result<()> {
+    let file = open_identical(path, identity)?;
+    let permissions = std::fs::Permissions::from_mode(mode);
+    std::fs::set_permissions(format!("/proc/self/fd/{}", file.as_raw_fd()), permissions)
+}
+
+/// Sets the owner of a socket's file, if it is still the one of `identity`.
+pub(crate) fn set_owner(path: &Path, identity: (u64, u64), owner: Owner) -> io::Result<()> {
+    let file = open_identical(path, identity)?;
+    let (user, group) = (owner.user.map(Uid::from_raw), owner.group.map(Gid::from_raw));
+    Ok(rustix::fs::chownat(&file, "", user, group, AtFlags::EMPTY_PATH)?)
+}
+
+/// The file at `path`, no link's target, if it is still the one of `identity`.
+fn open_identical(path: &Path, identity: (u64, u64)) -> io::Result<OwnedFd> {
     let file = rustix::fs::open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
     let stat = rustix::fs::fstat(&file)?;
     if (stat.st_dev, stat.st_ino) != identity {
         return Err(Errno::AGAIN.into());
     }
-    let permissions = std::fs::Permissions::from_mode(mode);
-    std::fs::set_permissions(format!("/proc/self/fd/{}", file.as_raw_fd()), permissions)
+    Ok(file)
 }
 
 /// By hand: rustix's type forbids the process id 0, with which the kernel names a process of another PID namespace.

@@ -3,8 +3,8 @@
 #![allow(unsafe_code)] // getpeereid and getsockopt of the C library, for the credentials
 
 use crate::file::Handle;
-use crate::local::Credentials;
-use rustix::fs::{AtFlags, CWD, Mode};
+use crate::local::{Credentials, Owner};
+use rustix::fs::{AtFlags, CWD, Gid, Mode, Uid};
 use rustix::io::{Errno, FdFlags, Result, fcntl_setfd};
 use rustix::net::{self, AddressFamily, RecvFlags, SendFlags, SocketAddrUnix, SocketFlags, SocketType};
 use std::io;
@@ -41,8 +41,8 @@ fn prepare(fd: OwnedFd) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-pub(crate) fn socket(kind: SocketType, nonblocking: bool) -> Result<OwnedFd> {
-    let fd = prepare(net::socket_with(AddressFamily::UNIX, kind, SocketFlags::empty(), None)?)?;
+pub(crate) fn socket(family: AddressFamily, kind: SocketType, nonblocking: bool) -> Result<OwnedFd> {
+    let fd = prepare(net::socket_with(family, kind, SocketFlags::empty(), None)?)?;
     rustix::io::ioctl_fionbio(&fd, nonblocking)?;
     Ok(fd)
 }
@@ -57,6 +57,11 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
 pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
     let (left, right) = net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::empty(), None)?;
     Ok((prepare(left)?, prepare(right)?))
+}
+
+/// There is no such option.
+pub(crate) fn bind_to_device(_: BorrowedFd<'_>, _: &str) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// Prepares a socket that others made.
@@ -87,6 +92,17 @@ pub(crate) fn set_mode_after(path: &Path, identity: (u64, u64), mode: u32) -> io
     }
     let mode = Mode::from_bits_truncate(mode as _);
     Ok(rustix::fs::chmodat(CWD, path, mode, AtFlags::SYMLINK_NOFOLLOW)?)
+}
+
+/// Sets the owner of a socket's file, never through a link, if it is still the one of `identity`.
+#[allow(clippy::unnecessary_cast)] // the widths differ from system to system
+pub(crate) fn set_owner(path: &Path, identity: (u64, u64), owner: Owner) -> io::Result<()> {
+    let stat = rustix::fs::lstat(path)?;
+    if (stat.st_dev as u64, stat.st_ino as u64) != identity {
+        return Err(Errno::AGAIN.into());
+    }
+    let (user, group) = (owner.user.map(Uid::from_raw), owner.group.map(Gid::from_raw));
+    Ok(rustix::fs::chownat(CWD, path, user, group, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 pub(crate) fn credentials(handle: &Handle) -> io::Result<Credentials> {

@@ -1,7 +1,9 @@
 //! No sockets here yet.
 
 use crate::file::{Access, Handle};
-use crate::local::{Credentials, LocalListener, LocalName, LocalStream, Progress, Ready, Tuning, Wait};
+use crate::local::{
+    Credentials, LocalListener, LocalName, LocalStream, Owner, Progress, Ready, Tuning, Wait,
+};
 use crate::{Error, ErrorKind, Result};
 use std::io::{self, IoSlice};
 use std::net::{TcpListener, TcpStream};
@@ -31,7 +33,7 @@ fn no_sockets<T>(operation: &'static str, name: &LocalName) -> Result<T> {
         .fix("use tcp:127.0.0.1:PORT"))
 }
 
-pub(crate) fn bind(name: &LocalName, _: Access, _: u32) -> Result<Listener> {
+pub(crate) fn bind(name: &LocalName, _: Access, _: Owner, _: u32) -> Result<Listener> {
     no_sockets("listen on", name)
 }
 

@@ -15,4 +15,5 @@ pub(crate) mod named_semaphore;
 pub(crate) mod process;
 pub(crate) mod silence;
 pub(crate) mod sysv;
+pub(crate) mod tcp;
 pub(crate) mod wait;

@@ -5,7 +5,9 @@
 mod socket_file;
 
 use crate::file::{Access, Handle};
-use crate::local::{LocalListener, LocalName, LocalStream, MAX_HANDLES, Progress, Ready, Tuning, Wait};
+use crate::local::{
+    LocalListener, LocalName, LocalStream, MAX_HANDLES, Owner, Progress, Ready, Tuning, Wait,
+};
 use crate::os::sockets::{self as system, MAX_NAME_LEN};
 use crate::{Error, ErrorKind, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
@@ -86,7 +88,7 @@ pub(super) fn address(operation: &'static str, name: &LocalName) -> Result<net::
 }
 
 fn socket(nonblocking: bool) -> rustix::io::Result<OwnedFd> {
-    system::socket(SocketType::STREAM, nonblocking)
+    system::socket(net::AddressFamily::UNIX, SocketType::STREAM, nonblocking)
 }
 
 fn too_many_files(cause: Errno, error: Error) -> Error {
@@ -103,13 +105,13 @@ fn too_many_files(cause: Errno, error: Error) -> Error {
     }
 }
 
-pub(crate) fn bind(name: &LocalName, access: Access, backlog: u32) -> Result<Listener> {
+pub(crate) fn bind(name: &LocalName, access: Access, owner: Owner, backlog: u32) -> Result<Listener> {
     const OPERATION: &str = "listen on";
     let failed = |cause: Errno| too_many_files(cause, Error::os(cause.into(), OPERATION, name.to_string()));
     let address = address(OPERATION, name)?;
     let socket = socket(true).map_err(failed)?;
     let file = match name {
-        LocalName::Path(path) => Some(SocketFile::bind(&socket, path, &address, access)?),
+        LocalName::Path(path) => Some(SocketFile::bind(&socket, path, &address, access, owner)?),
         LocalName::Abstract(_) | LocalName::Pipe(_) => {
             net::bind(&socket, &address).map_err(|cause| match cause {
                 Errno::ADDRINUSE => failed(cause)
@@ -235,7 +237,7 @@ pub(crate) fn duplicate(handle: &Handle) -> io::Result<Handle> {
 }
 
 /// Waits for `events` as far as `wait` lets it.
-fn pause(fd: BorrowedFd<'_>, events: PollFlags, wait: Wait) -> io::Result<()> {
+pub(super) fn pause(fd: BorrowedFd<'_>, events: PollFlags, wait: Wait) -> io::Result<()> {
     let deadline = match wait {
         Wait::Never => return Err(io::ErrorKind::WouldBlock.into()),
         Wait::Until(at) => Some(at),

@@ -10,7 +10,9 @@ mod turn;
 
 use crate::Result;
 use crate::file::{Access, Handle};
-use crate::local::{Credentials, LocalListener, LocalName, LocalStream, Progress, Ready, Tuning, Wait};
+use crate::local::{
+    Credentials, LocalListener, LocalName, LocalStream, Owner, Progress, Ready, Tuning, Wait,
+};
 use std::io::{self, IoSlice};
 use std::net::{TcpListener, TcpStream};
 use std::os::windows::io::{AsHandle, AsRawSocket};
@@ -79,7 +81,7 @@ pub(crate) fn is_supported(name: &LocalName) -> bool {
     matches!(name, LocalName::Pipe(_))
 }
 
-pub(crate) fn bind(name: &LocalName, access: Access, _backlog: u32) -> Result<Listener> {
+pub(crate) fn bind(name: &LocalName, access: Access, _owner: Owner, _backlog: u32) -> Result<Listener> {
     listener::bind(name, access)
 }
 

@@ -18,5 +18,6 @@ pub(crate) mod security;
 #[path = "../stub/silence.rs"]
 pub(crate) mod silence;
 pub(crate) mod sysv;
+pub(crate) mod tcp;
 pub(crate) mod text;
 pub(crate) mod wait;

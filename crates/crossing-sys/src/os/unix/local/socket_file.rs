@@ -10,7 +10,7 @@
 //! after any death of a listener. The lock file may stay, unlocked; the next one uses and removes it.
 
 use crate::file::Access;
-use crate::local::LocalName;
+use crate::local::{LocalName, Owner};
 use crate::os::sockets::{self as system, FINDER};
 use crate::os::unix::directory::mode_of;
 use crate::{Error, ErrorKind, Result};
@@ -44,10 +44,13 @@ impl SocketFile {
         path: &Path,
         address: &SocketAddrUnix,
         access: Access,
+        owner: Owner,
     ) -> Result<Self> {
         let failed = |cause: Errno| Error::os(cause.into(), OPERATION, path.display().to_string());
-        // The file is made with the mode of the socket's own inode, less the umask: never wider than asked for.
-        system::set_mode_before(socket, mode(access)).map_err(failed)?;
+        // The file is made with the mode of the socket's own inode, less the umask: never wider than asked for. The
+        // group that it has first must not get what its later group is meant to have.
+        let first = if owner.is_default() { access } else { Access::Private };
+        system::set_mode_before(socket, mode(first)).map_err(failed)?;
         // As an absolute path: the working directory may change before the file is removed.
         let absolute = std::path::absolute(path)
             .map_err(|cause| Error::os(cause, OPERATION, path.display().to_string()))?;
@@ -62,12 +65,27 @@ impl SocketFile {
             }
             let stat = fs::lstat(path).map_err(failed)?;
             let file = Self { path: absolute, identity: identity(&stat), process_id: std::process::id() };
+            file.give(owner)?;
             file.widen(&stat, access)?;
             return Ok(file);
         }
         Err(failed(Errno::ADDRINUSE)
             .detail("another program keeps creating and removing this file")
             .fix(format!("find it with `{FINDER}`, or choose another path")))
+    }
+
+    /// Makes it the file of `owner`.
+    fn give(&self, owner: Owner) -> Result<()> {
+        if owner.is_default() {
+            return Ok(());
+        }
+        system::set_owner(&self.path, self.identity, owner).map_err(|cause| {
+            let name = |what: &str, id: Option<u32>| id.map_or(String::new(), |id| format!(" {what} {id}"));
+            let (user, group) = (name("user", owner.user), name("group", owner.group));
+            Error::os(cause, OPERATION, self.path.display().to_string())
+                .detail(format!("the socket file could not be given to{user}{group}"))
+                .fix("run as root, or name a group that this user is in (`id -G` lists them)")
+        })
     }
 
     /// Puts back what the umask took off the mode.
@@ -112,7 +130,7 @@ fn clear(path: &Path, address: &SocketAddrUnix) -> Result<()> {
             .detail(detail)
             .fix(format!("stop that process (`{FINDER}` shows it) or choose another path"))
     };
-    let probe = system::socket(SocketType::DGRAM, true)
+    let probe = system::socket(net::AddressFamily::UNIX, SocketType::DGRAM, true)
         .map_err(|cause| Error::os(cause.into(), OPERATION, subject()))?;
     match net::connect(&probe, address) {
         Err(Errno::CONNREFUSED) => {}
@@ -140,7 +158,7 @@ fn clear(path: &Path, address: &SocketAddrUnix) -> Result<()> {
 
 /// Whether an open stream socket is bound to `address`, full or not.
 pub(super) fn is_live(address: &SocketAddrUnix) -> bool {
-    system::socket(SocketType::DGRAM, true)
+    system::socket(net::AddressFamily::UNIX, SocketType::DGRAM, true)
         .is_ok_and(|probe| net::connect(&probe, address) == Err(Errno::PROTOTYPE))
 }
 
