@@ -70,7 +70,12 @@ const STEPS: [Step; 12] = [
     Step { name: "tests", what: "unit and integration tests", counts: true, run: Context::tests },
     Step { name: "docs", what: "documentation and its examples", counts: true, run: Context::docs },
     Step { name: "loom", what: "every interleaving of the primitives", counts: true, run: Context::loom },
-    Step { name: "interop", what: "C++ programs on the other end", counts: true, run: Context::interop },
+    Step {
+        name: "interop",
+        what: "C++ programs and socat on the other end",
+        counts: true,
+        run: Context::interop,
+    },
     Step { name: "windows", what: "Windows programs under Wine", counts: true, run: Context::windows },
     Step {
         name: "i686",
@@ -229,6 +234,11 @@ impl Context {
 
     fn interop(&mut self) -> Result<(), String> {
         compiler(&self.root)?;
+        if !answers("socat", &["-V"])
+            && let Err(fix) = install(&self.root, "socat")
+        {
+            println!("socat is missing: its tests are skipped; {fix}");
+        }
         self.cargo("build -p crossing-cli").run(&mut self.counts)?;
         let program = self.target.join("debug/crossing");
         self.test_with("-p crossing-interop-tests", &[("CROSSING_BIN", &program)])
