@@ -29,6 +29,7 @@ pub struct ListenerOptions {
     owner: Owner,
     tcp: Listening,
     max_connections: Option<usize>,
+    max_connections_per_peer: Option<usize>,
 }
 
 impl Default for ListenerOptions {
@@ -39,6 +40,7 @@ impl Default for ListenerOptions {
             owner: Owner::default(),
             tcp: Listening::default(),
             max_connections: None,
+            max_connections_per_peer: None,
         }
     }
 }
@@ -157,6 +159,16 @@ impl ListenerOptions {
         self
     }
 
+    /// How many accepted connections of one peer may be open at a time; any number unless set. Further ones of it are
+    /// closed when they come up ([`refused_connections`](Listener::refused_connections) counts them), so that they do
+    /// not keep others from being accepted.
+    ///
+    /// Over TCP a peer is an IPv4 address or a network of IPv6 (its first 64 bits); on local sockets it is a user.
+    pub fn max_connections_per_peer(&mut self, connections: usize) -> &mut Self {
+        self.max_connections_per_peer = Some(connections.max(1));
+        self
+    }
+
     /// How many connections may wait to be accepted; 1024 unless set (the system may cap it: `net.core.somaxconn`).
     ///
     /// # Platform-specific behavior
@@ -214,7 +226,7 @@ impl ListenerOptions {
             socket,
             endpoint,
             settings: self.settings.clone(),
-            gate: self.max_connections.map(Gate::new),
+            gate: Gate::new(self.max_connections, self.max_connections_per_peer),
         })
     }
 
@@ -348,12 +360,19 @@ impl Listener {
         self.gate.as_ref().is_some_and(|gate| gate.is_full())
     }
 
+    /// How many connections were closed because their peer had as many as it may
+    /// ([`max_connections_per_peer`](ListenerOptions::max_connections_per_peer)).
+    #[must_use]
+    pub fn refused_connections(&self) -> u64 {
+        self.gate.as_ref().map_or(0, |gate| gate.refused())
+    }
+
     accepts!(Stream, new, accept, try_accept, accept_timeout, accept_deadline);
     accepts!(RawStream, new, accept_raw, try_accept_raw, accept_raw_timeout, accept_raw_deadline);
 
     /// Accepts; while the system has no more files or memory for another connection, rests and tries again.
     pub(crate) fn accept_link(&self, wait: Wait) -> Result<(Link, Peer)> {
-        let ticket = match &self.gate {
+        let mut ticket = match &self.gate {
             None => None,
             Some(gate) => Some(gate.enter(wait).map_err(|cause| {
                 let error = Error::os(cause, ACCEPT, self.endpoint.to_string());
@@ -364,6 +383,12 @@ impl Listener {
         };
         loop {
             let cause = match self.accept_once(wait) {
+                // Who has too many must not keep the caller here beyond its time, unless it cannot wait at all: then all
+                // that waits is looked at, because an event loop would not come again for what is left.
+                Ok((_, peer)) if ticket.as_mut().is_some_and(|ticket| !ticket.admit(&peer)) => match wait {
+                    Wait::Until(at) if Instant::now() >= at => io::ErrorKind::TimedOut.into(),
+                    _ => continue,
+                },
                 Ok((link, peer)) => match link.tune(&self.settings.tuning) {
                     Ok(()) => return Ok((link.counted(ticket), peer)),
                     Err(cause) => return Err(link.error(cause, "set the socket options of")),
