@@ -19,7 +19,7 @@ enum Bench {
         #[arg(long, default_value_t = 15)]
         rounds: usize,
     },
-    /// Sockets: streams, sessions, services and TLS against bare reads and writes, ZeroMQ, nng and Boost.Asio.
+    /// Sockets: streams, sessions, services and TLS against bare reads and writes.
     Net {
         /// Interleaved rounds of each measurement.
         #[arg(long, default_value_t = 9)]

@@ -10,7 +10,7 @@ mod local;
 mod raw;
 mod worker;
 
-pub use worker::{pin, work};
+pub use worker::work;
 
 /// What one worker process does; the peers' program has the same arguments.
 #[derive(Debug, Clone, clap::Args)]

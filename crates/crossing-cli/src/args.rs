@@ -429,13 +429,16 @@ pub struct SubArgs {
 
 #[derive(Debug, Args)]
 pub struct CallArgs {
-    /// tcp:HOST:PORT, tls:HOST:PORT, unix:PATH or pipe:NAME
+    /// shm:NAME, tcp:HOST:PORT, tls:HOST:PORT, unix:PATH or pipe:NAME
     pub endpoint: String,
     /// The request; - or nothing reads standard input
     pub data: Option<OsString>,
     /// Give up after: 500ms, 2s, 1m; the server is told
     #[arg(long, short = 't', value_parser = parse_duration)]
     pub timeout: Option<Duration>,
+    /// The longest answer that is taken (shm:): 64K, 1MiB
+    #[arg(long, value_parser = parse_size, default_value = "64K")]
+    pub max_len: u64,
     /// Bare bytes: the answer is all that comes until the peer closes, for programs that do not use Crossing
     #[arg(long)]
     pub raw: bool,
@@ -448,7 +451,7 @@ pub struct CallArgs {
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("what").required(true))]
 pub struct ServeArgs {
-    /// tcp:HOST:PORT, tls:HOST:PORT, unix:PATH or pipe:NAME
+    /// shm:NAME, tcp:HOST:PORT, tls:HOST:PORT, unix:PATH or pipe:NAME
     pub endpoint: String,
     /// Send each request back
     #[arg(long, group = "what")]
@@ -456,6 +459,9 @@ pub struct ServeArgs {
     /// Run this command for each request: its input is the request, its output the answer. Takes the rest of the line
     #[arg(long, group = "what", num_args = 1.., allow_hyphen_values = true, value_name = "CMD")]
     pub exec: Vec<OsString>,
+    /// The longest request that is taken (shm:): 64K, 1MiB
+    #[arg(long, value_parser = parse_size, default_value = "64K")]
+    pub max_len: u64,
     /// Stop after so many requests (connections with --raw)
     #[arg(long, short = 'n')]
     pub count: Option<u64>,

@@ -93,3 +93,18 @@ fn inspect_shows_queues_and_what_they_hold() {
     assert!(ok(&dir, &["ls"]).text().contains("queue"));
     ok(&dir, &["queue", "rm", "shm:jobs"]);
 }
+
+#[test]
+fn services_over_shared_memory_answer_and_die() {
+    let dir = RuntimeDirGuard::new();
+    fails(&dir, &["call", "shm:upper", "x"], 3, &["crossing serve shm:upper"]);
+    let mut echo = crossing(&dir, &["serve", "shm:upper", "--echo"]).spawn();
+    assert_eq!(ok(&dir, &["call", "shm:upper", "hello", "--timeout", "60s"]).text().trim(), "hello");
+    let rows = ok(&dir, &["ls"]).text();
+    assert!(rows.contains("service/upper/server-"), "{rows}");
+    let long = "x".repeat(70_000);
+    fails(&dir, &["call", "shm:upper", &long], 1, &["max_request_len"]);
+    echo.kill();
+    fails(&dir, &["call", "shm:upper", "x"], 3, &["no server lives"]);
+    assert_eq!(ok(&dir, &["ls", "service/", "--json"]).text().trim(), "[]", "the call removed what it left");
+}

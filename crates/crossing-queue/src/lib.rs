@@ -39,6 +39,7 @@ mod payload;
 mod poll;
 mod properties;
 mod queue;
+pub mod service;
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 pub mod tokio;
 

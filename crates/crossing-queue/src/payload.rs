@@ -32,6 +32,9 @@ pub trait Payload: sealed::Sealed {
     /// The value aside, which is to be copied where it belongs.
     #[doc(hidden)]
     fn aside_bytes(aside: &Self::Aside) -> Option<&[u8]>;
+    /// The value aside, to be filled.
+    #[doc(hidden)]
+    fn aside_bytes_mut(aside: &mut Self::Aside) -> Option<&mut [u8]>;
     /// Makes sure that the bytes are such a message.
     #[doc(hidden)]
     fn received<E: From<Mismatch>>(delivery: Result<Delivery, E>) -> Result<Delivery<Self>, E>;
@@ -61,6 +64,11 @@ impl Payload for [u8] {
 
     #[inline]
     fn aside_bytes((): &()) -> Option<&[u8]> {
+        None
+    }
+
+    #[inline]
+    fn aside_bytes_mut((): &mut ()) -> Option<&mut [u8]> {
         None
     }
 
@@ -105,6 +113,11 @@ impl<T: Plain> Payload for T {
     #[inline]
     fn aside_bytes(aside: &Option<Box<T>>) -> Option<&[u8]> {
         aside.as_deref().map(T::as_bytes)
+    }
+
+    #[inline]
+    fn aside_bytes_mut(aside: &mut Option<Box<T>>) -> Option<&mut [u8]> {
+        aside.as_deref_mut().map(T::as_mut_bytes)
     }
 
     #[inline]

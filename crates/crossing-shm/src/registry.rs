@@ -361,6 +361,43 @@ pub fn glance(name: &str) -> Result<Glance> {
     }
 }
 
+/// Whether the owner of a segment lives, to be asked again and again: one file stays open.
+#[derive(Debug)]
+pub struct Owner(LockFile);
+
+impl Owner {
+    /// Whether it lives, or has at least not dropped the segment. A system call.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.0.is_locked_elsewhere(OWNER_SLOT).unwrap_or(true)
+    }
+}
+
+/// The owner of `name`.
+///
+/// ```
+/// use crossing_shm::{Segment, registry};
+///
+/// let name = format!("owned-doc-{}", std::process::id());
+/// let segment = Segment::options().size(64).create(&name)?;
+/// let owner = registry::owner(&name)?;
+/// assert!(owner.is_alive());
+/// drop(segment);
+/// assert!(!owner.is_alive());
+/// # Ok::<(), crossing_sys::Error>(())
+/// ```
+///
+/// # Errors
+/// `NotFound`; the operating system's.
+pub fn owner(name: &str) -> Result<Owner> {
+    let place = Place::new(&directory::runtime_root()?, name)?;
+    match MemoryFile::open(&place.segment, true) {
+        Ok(file) => Ok(Owner(LockFile::new(file.into_handle()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Err(not_found(name)),
+        Err(error) => Err(error),
+    }
+}
+
 /// The names of this user that begin with `prefix`, sorted: those in use, the stale, and those that are not complete yet.
 ///
 /// # Errors

@@ -59,6 +59,8 @@ pub mod tokio {
     pub use crossing_queue::tokio::*;
 }
 
+pub mod service;
+
 /// Topics: publish and subscribe over shared memory.
 pub mod bus {
     pub use crossing_bus::*;

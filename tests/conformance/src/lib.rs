@@ -1,5 +1,6 @@
-//! What every queue does, whatever carries it. The suite is [`queue`]; `tests/queues.rs` runs it against each endpoint, a
-//! test for each behaviour and endpoint, so that `cargo test -p crossing-conformance-tests` is the list of what holds where.
+//! What every queue and every service does, whatever carries it. The suites are [`queue`] and [`service`]; `tests/queues.rs`
+//! and `tests/services.rs` run them against each endpoint, a test for each behaviour and endpoint, so that
+//! `cargo test -p crossing-conformance-tests` is the list of what holds where.
 //!
 //! A behaviour that an endpoint lacks, by its [`Capabilities`](crossing_queue::Capabilities), is not skipped: asking for it
 //! must be an error that says so. An endpoint that this operating system has not at all is passed over, with a note.
@@ -7,3 +8,4 @@
 #![forbid(unsafe_code)]
 
 pub mod queue;
+pub mod service;

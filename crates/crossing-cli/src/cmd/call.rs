@@ -3,7 +3,7 @@
 use crate::args::CallArgs;
 use crate::exit::{Exit, Outcome};
 use crate::output::{data_or_stdin, write_message};
-use crossing::net::Service;
+use crossing::service::Service;
 use std::time::Instant;
 
 /// The longest answer that is taken from a raw peer, in bytes.
@@ -21,14 +21,15 @@ pub fn run(args: &CallArgs) -> Outcome {
         stream.shutdown_write()?;
         stream.read_to_end_deadline(RAW_LIMIT, deadline)?
     } else {
-        let mut options = Service::options();
+        let mut options = Service::<[u8], [u8]>::options();
+        options.max_in_flight(1).max_reply_len(super::serve::length(args.max_len)?);
         let mut stream = args.net.stream();
         if let Some(timeout) = args.timeout {
             stream.connect_timeout(timeout).handshake_timeout(timeout);
         }
         options.stream(&stream);
         let client = super::socket::patiently(deadline, || options.connect(&args.endpoint))?;
-        client.call_deadline(&data, deadline)?
+        client.call_deadline(&data, deadline)?.to_vec()
     };
     write_message(&answer, args.shape, true, None, None)?;
     Ok(Exit::Success)

@@ -2,7 +2,8 @@
 
 use crate::args::ServeArgs;
 use crate::exit::{Exit, Failure, Outcome};
-use crossing::net::{RawStream, Request, Server, Service};
+use crossing::net::RawStream;
+use crossing::service::{Request, Server, Service};
 use crossing::{Error, ErrorKind};
 use std::ffi::OsString;
 use std::io::{Read, Write};
@@ -10,10 +11,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Bytes that a raw read takes at most.
 const RAW_READ: usize = 64 << 10;
+/// Requests that wait over `shm:`.
+const WAITING: usize = 64;
 /// How often a command that runs is looked after.
 const LOOK: Duration = Duration::from_millis(5);
 
@@ -22,16 +25,22 @@ pub fn run(args: &ServeArgs) -> Outcome {
     if args.raw { serve_raw(args) } else { serve(args) }
 }
 
-fn announce(endpoint: &crossing::net::Endpoint) {
+fn announce(endpoint: &str) {
     // For people and scripts; whether it can be written changes nothing.
     let _ = writeln!(std::io::stderr(), "crossing: listening on {endpoint}");
 }
 
+/// A length in memory.
+pub fn length(bytes: u64) -> Result<usize, Failure> {
+    usize::try_from(bytes)
+        .map_err(|_| Failure::usage(format!("{bytes} bytes are more than this machine addresses")))
+}
+
 fn serve(args: &ServeArgs) -> Outcome {
-    let mut options = Service::options();
-    options.listener(&args.net.listener());
+    let mut options = Service::<[u8], [u8]>::options();
+    options.listener(&args.net.listener()).capacity(WAITING).max_request_len(length(args.max_len)?);
     let server = options.serve(&args.endpoint)?;
-    announce(server.endpoint());
+    announce(&server.endpoint());
     let left = AtomicU64::new(args.count.unwrap_or(u64::MAX));
     let mut first = Ok(Exit::Success);
     thread::scope(|scope| {
@@ -67,9 +76,14 @@ fn echo(request: Request) -> Result<(), Error> {
     request.reply(&payload)
 }
 
+/// Who asks, as far as it is known.
+fn peer(request: &Request) -> String {
+    request.peer().map_or_else(|| "local".to_owned(), |peer| peer.to_string())
+}
+
 /// Runs a command with the payload on its standard input; its standard output is the answer.
 fn execute(command: &[OsString], request: Request) -> Result<(), Error> {
-    let mut child = match spawn(command, &request.peer().to_string(), Stdio::piped()) {
+    let mut child = match spawn(command, &peer(&request), Stdio::piped()) {
         Ok(child) => child,
         Err(text) => return request.fail(&text),
     };
@@ -102,7 +116,7 @@ fn execute(command: &[OsString], request: Request) -> Result<(), Error> {
         if left == 0 {
             break child.wait().ok();
         }
-        let late = request.deadline().is_some_and(|at| at <= Instant::now());
+        let late = request.time_left().is_some_and(|left| left.is_zero());
         if late || request.is_cancelled() {
             let _ = child.kill();
             let _ = child.wait();
@@ -131,7 +145,7 @@ fn spawn(command: &[OsString], peer: &str, stderr: Stdio) -> Result<Child, Strin
 
 fn serve_raw(args: &ServeArgs) -> Outcome {
     let listener = args.net.listener().bind(&args.endpoint)?;
-    announce(listener.endpoint());
+    announce(&listener.endpoint().to_string());
     let mut left = args.count.unwrap_or(u64::MAX);
     thread::scope(|scope| {
         while left > 0 {

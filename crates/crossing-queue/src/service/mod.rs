@@ -1,0 +1,327 @@
+//! Requests and replies over shared memory: many clients, several servers, nothing copied on the way.
+//!
+//! # Protocol
+//! Each server and each client has a random number N and two names, the second made before the first; who finds the first finds
+//! both:
+//!
+//! | name | what | made by |
+//! |---|---|---|
+//! | `service/NAME/server-N` | a segment with the [`Contract`] | a server; it lives while the segment has its owner |
+//! | `service/NAME/asked-N` | the queue of its requests | the same |
+//! | `service/NAME/client-N` | a segment with a word for each call that waits: its id | a client; as above |
+//! | `service/NAME/heard-N` | the queue of its replies | the same |
+//!
+//! A request goes to the queue of one living server, by turns; its [`Head`] says whose it is, its id and until when it is
+//! wanted. The server answers into the queue of that client, once. A call that is not wanted any more has its word cleared:
+//! the server looks at it before it begins, and whenever it is asked to.
+//!
+//! # Death
+//! A server: its requests are lost with it. Whoever waits for it looks every [`SLICE`] whether it lives, and is told that it died;
+//! whether it had done what it was asked, nobody knows. Further calls go to other servers. A client: its requests are passed
+//! over, its replies dropped. What the dead left is removed by the next client that looks for servers.
+//!
+//! A peer that breaks the rules can lose and invent requests and replies, for all who share its queue; lengths, ids and words
+//! are checked, and it can make nobody wait for longer than his deadline.
+
+mod client;
+mod server;
+
+pub use client::{Call, Client, Reply, RequestLoan};
+pub use server::{ReplyLoan, Request, Server};
+
+use crate::payload::Payload;
+use crossing_shm::registry::{self, Glance};
+use crossing_sys::file::Access;
+use crossing_sys::{Error, ErrorKind, Result};
+use std::marker::PhantomData;
+use std::time::Duration;
+use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
+
+/// How often who waits for a server looks whether it lives.
+const SLICE: Duration = Duration::from_millis(10);
+/// The longest name of a service.
+const MAX_NAME_LEN: usize = 56;
+const SCHEMA: u64 = u64::from_le_bytes(*b"service\x01");
+
+/// What a server says of itself; never changed.
+// FORMAT: service-shm.md Contract size=64
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Contract {
+    magic: [u8; 8],
+    version: u32,
+    pid: u32,
+    schema: u64,
+    /// Bytes of a request and of a reply; `u32::MAX`: any number.
+    sizes: [u32; 2],
+    aligns: [u32; 2],
+    /// The longest request.
+    max_request: u64,
+    zero: [u64; 2],
+}
+
+const _: () = assert!(size_of::<Contract>() == 64);
+
+/// What stands before the bytes of a request or a reply.
+// FORMAT: service-shm.md Head size=32
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+struct Head {
+    what: u32,
+    /// Requests: the client's number. Failures: why.
+    who: u32,
+    id: u64,
+    /// Requests: until when the reply is wanted, on the machine's clock, in nanoseconds; 0: without end.
+    deadline: u64,
+    /// Requests: which of the client's words has the id.
+    slot: u32,
+    zero: u32,
+}
+
+const HEAD: usize = size_of::<Head>();
+const _: () = assert!(HEAD == 32);
+
+const REQUEST: u32 = 1;
+const REPLY: u32 = 2;
+const FAILURE: u32 = 3;
+
+/// Why a server did not answer.
+const APPLICATION: u32 = 1;
+const TOO_MANY: u32 = 2;
+const TIMED_OUT: u32 = 3;
+const DROPPED: u32 = 4;
+const TOO_LARGE: u32 = 5;
+const MISMATCH: u32 = 6;
+
+impl Head {
+    /// Takes it off the front.
+    fn split(bytes: &[u8]) -> Option<(Self, &[u8])> {
+        let (head, rest) = bytes.split_first_chunk::<HEAD>()?;
+        Some((Self::read_from_bytes(head).ok()?, rest))
+    }
+}
+
+/// The value that was received as `bytes`, or what to read it from; `None`: they are none. For services over sockets.
+#[doc(hidden)]
+#[must_use]
+pub fn read_aside<T: Payload + ?Sized>(bytes: &[u8]) -> Option<T::Aside> {
+    if T::SHAPE.size.is_some_and(|size| size as usize != bytes.len()) {
+        return None;
+    }
+    let mut aside = T::aside(bytes);
+    if let Some(place) = T::aside_bytes_mut(&mut aside) {
+        place.copy_from_slice(bytes);
+    }
+    Some(aside)
+}
+
+/// The name of a service's part.
+fn part(service: &str, what: &str, number: u32) -> String {
+    format!("service/{service}/{what}-{number:08x}")
+}
+
+fn random_number() -> Result<u32> {
+    let random = crossing_sys::process::random_identity()
+        .map_err(|cause| Error::os(cause, "open service", "shared memory"))?;
+    Ok(u32::from_le_bytes([random[0], random[1], random[2], random[3]]))
+}
+
+/// The numbers of the servers that live, but for those that are known to. What the dead left is removed; with `tidy` what dead
+/// clients left, too.
+fn look(service: &str, known: &[u32], tidy: bool) -> Result<Vec<u32>> {
+    let prefix = format!("service/{service}/");
+    let mut living = Vec::new();
+    for name in registry::names_under(&prefix)? {
+        let Some((what, number)) = name.strip_prefix(&prefix).and_then(|rest| rest.split_once('-')) else {
+            continue;
+        };
+        let number = u32::from_str_radix(number, 16).ok().filter(|_| number.len() == 8);
+        if number.is_some_and(|number| known.contains(&number))
+            || (!tidy && ["client", "heard"].contains(&what))
+        {
+            continue;
+        }
+        // If it cannot be looked at: gone meanwhile, or not complete yet.
+        let Ok(Glance { stale, schema }) = registry::glance(&name) else { continue };
+        if stale {
+            // What cannot be removed now is looked at again.
+            let _ = registry::remove(&name);
+        } else if what == "server"
+            && schema == SCHEMA
+            && let Some(number) = number
+        {
+            living.push(number);
+        }
+    }
+    if tidy {
+        // Who died while it made one of its names left it half made.
+        let _ = registry::remove_unfinished(&prefix);
+    }
+    Ok(living)
+}
+
+/// A service over shared memory, of requests `Q` and replies `R`: bytes, or plain data of one type.
+///
+/// ```
+/// use crossing_queue::service::Service;
+/// use std::time::Duration;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let name = format!("doc-service-{}", std::process::id());
+/// let server = Service::<u64, u64>::options().serve(&name)?; // in this process or any other
+/// let client = Service::<u64, u64>::options().connect(&name)?;
+/// let serving = std::thread::spawn(move || {
+///     let request = server.recv()?;
+///     let doubled = request.payload() * 2;
+///     request.reply(&doubled)
+/// });
+/// assert_eq!(*client.call_timeout(&21, Duration::from_secs(5))?, 42);
+/// serving.join().unwrap()?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Service<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]>(PhantomData<fn(&Q, &R)>);
+
+impl<Q: Payload + ?Sized, R: Payload + ?Sized> Service<Q, R> {
+    /// Options, to be ended by [`serve`](ServiceOptions::serve) or [`connect`](ServiceOptions::connect).
+    #[must_use]
+    pub fn options() -> ServiceOptions<Q, R> {
+        ServiceOptions { terms: Terms::default(), service: PhantomData }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Terms {
+    max_in_flight: u32,
+    capacity: u32,
+    max_request_len: u64,
+    max_reply_len: u64,
+    schema: u64,
+    access: Access,
+    slow_client: Duration,
+}
+
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            max_in_flight: 64,
+            capacity: 1024,
+            max_request_len: 8192,
+            max_reply_len: 8192,
+            schema: 0,
+            access: Access::default(),
+            slow_client: Duration::from_secs(5),
+        }
+    }
+}
+
+/// Limits of a service. Reusable.
+#[derive(Debug)]
+pub struct ServiceOptions<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]> {
+    terms: Terms,
+    service: PhantomData<fn(&Q, &R)>,
+}
+
+impl<Q: Payload + ?Sized, R: Payload + ?Sized> Clone for ServiceOptions<Q, R> {
+    fn clone(&self) -> Self {
+        Self { terms: self.terms, service: PhantomData }
+    }
+}
+
+impl<Q: Payload + ?Sized, R: Payload + ?Sized> ServiceOptions<Q, R> {
+    /// How many requests of one client may wait for their replies; 64 unless set, 1 to 4096. On the client's side a further
+    /// call waits for its turn; a server refuses further ones.
+    pub fn max_in_flight(&mut self, requests: usize) -> &mut Self {
+        self.terms.max_in_flight = u32::try_from(requests).unwrap_or(u32::MAX).clamp(1, 4096);
+        self
+    }
+
+    /// How many requests of all clients wait at a server; 1024 unless set. Clients wait for room.
+    pub fn capacity(&mut self, requests: usize) -> &mut Self {
+        self.terms.capacity = u32::try_from(requests).unwrap_or(u32::MAX).max(1);
+        self
+    }
+
+    /// The longest request that a server takes, in bytes; 8192 unless set, or the size of the type.
+    pub fn max_request_len(&mut self, bytes: usize) -> &mut Self {
+        self.terms.max_request_len = bytes as u64;
+        self
+    }
+
+    /// The longest reply that a client takes, in bytes; 8192 unless set, or the size of the type.
+    pub fn max_reply_len(&mut self, bytes: usize) -> &mut Self {
+        self.terms.max_reply_len = bytes as u64;
+        self
+    }
+
+    /// A number for the meaning of requests and replies, the same for all; who asks for another is refused.
+    pub fn schema(&mut self, schema: u64) -> &mut Self {
+        self.terms.schema = schema;
+        self
+    }
+
+    /// Who may take part.
+    pub fn access(&mut self, access: Access) -> &mut Self {
+        self.terms.access = access;
+        self
+    }
+
+    /// How long a server waits for a client that does not take its replies, before the reply is dropped; 5 s unless set.
+    pub fn slow_client(&mut self, patience: Duration) -> &mut Self {
+        self.terms.slow_client = patience;
+        self
+    }
+
+    /// Serves as `name`, beside other servers of that name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ApiMisuse`] for a bad name; [`ErrorKind::NoSpace`]; the operating system's.
+    pub fn serve(&self, name: &str) -> Result<Server<Q, R>> {
+        check_name(name)?;
+        Server::new(name, &self.fitted())
+    }
+
+    /// A client of the servers of `name`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`] if no server lives; [`ErrorKind::Incompatible`] if they serve other types, with both; as
+    /// [`serve`](Self::serve).
+    pub fn connect(&self, name: &str) -> Result<Client<Q, R>> {
+        check_name(name)?;
+        Client::new(name, &self.fitted())
+    }
+
+    /// With room for the types.
+    fn fitted(&self) -> Terms {
+        let mut terms = self.terms;
+        terms.max_request_len = Q::SHAPE.size.map_or(terms.max_request_len, u64::from);
+        terms.max_reply_len = R::SHAPE.size.map_or(terms.max_reply_len, u64::from);
+        terms
+    }
+}
+
+fn check_name(name: &str) -> Result<()> {
+    if name.is_empty() || name.len() > MAX_NAME_LEN {
+        return Err(Error::new(ErrorKind::ApiMisuse, "open service", name)
+            .detail(format!("a name of {} bytes", name.len()))
+            .fix(format!("use 1 to {MAX_NAME_LEN} bytes")));
+    }
+    Ok(())
+}
+
+fn contract<Q: Payload + ?Sized, R: Payload + ?Sized>(terms: &Terms) -> Contract {
+    let size = |shape: crossing_ring::queue::Shape| shape.size.unwrap_or(u32::MAX);
+    Contract {
+        magic: *b"CROSSERV",
+        version: 1,
+        pid: std::process::id(),
+        schema: terms.schema,
+        sizes: [size(Q::SHAPE), size(R::SHAPE)],
+        aligns: [Q::SHAPE.align, R::SHAPE.align],
+        max_request: terms.max_request_len,
+        zero: [0; 2],
+    }
+}
+
+#[cfg(test)]
+mod tests;
