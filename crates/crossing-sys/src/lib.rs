@@ -19,6 +19,7 @@ pub mod memory;
 pub mod mq;
 pub mod named_semaphore;
 mod os;
+pub mod packet;
 pub mod process;
 pub mod silence;
 pub mod sysv;

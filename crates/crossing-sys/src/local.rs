@@ -239,6 +239,21 @@ impl Owner {
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
+
+    /// Whether the file of `name` can belong to it.
+    pub(crate) fn check(&self, name: &LocalName) -> Result<()> {
+        if !self.is_default() && !matches!(name, LocalName::Path(_)) {
+            return Err(Error::new(ErrorKind::Unsupported, "listen on", name.to_string())
+                .detail("it has no file whose owner could be set")
+                .fix("leave the owner out, or use unix:PATH on a Unix system"));
+        }
+        if [self.user, self.group].contains(&Some(u32::MAX)) {
+            return Err(Error::new(ErrorKind::ApiMisuse, "listen on", name.to_string())
+                .detail(format!("{} is no id: chown(2) takes it for no change", u32::MAX))
+                .fix("give an id of `id`, or none"));
+        }
+        Ok(())
+    }
 }
 
 /// A socket that waits for connections from this machine. Dropping it removes its socket file.
@@ -271,17 +286,18 @@ impl LocalListener {
     /// As [`bind`](Self::bind); [`ErrorKind::PermissionDenied`] when this process may not give the file to `owner`,
     /// [`ErrorKind::Unsupported`] for an owner of a socket that has no file.
     pub fn bind_owned(name: &LocalName, access: Access, owner: Owner, backlog: u32) -> Result<Self> {
-        if !owner.is_default() && !matches!(name, LocalName::Path(_)) {
-            return Err(Error::new(ErrorKind::Unsupported, "listen on", name.to_string())
-                .detail("it has no file whose owner could be set")
-                .fix("leave the owner out, or use unix:PATH on a Unix system"));
-        }
-        if [owner.user, owner.group].contains(&Some(u32::MAX)) {
-            return Err(Error::new(ErrorKind::ApiMisuse, "listen on", name.to_string())
-                .detail(format!("{} is no id: chown(2) takes it for no change", u32::MAX))
-                .fix("give an id of `id`, or none"));
-        }
-        Ok(Self { inner: os::bind(name, access, owner, backlog)?, name: name.clone(), access })
+        Self::bind_kind(name, false, access, owner, backlog)
+    }
+
+    pub(crate) fn bind_kind(
+        name: &LocalName,
+        packets: bool,
+        access: Access,
+        owner: Owner,
+        backlog: u32,
+    ) -> Result<Self> {
+        owner.check(name)?;
+        Ok(Self { inner: os::bind(name, packets, access, owner, backlog)?, name: name.clone(), access })
     }
 
     /// What it listens at.
@@ -425,7 +441,7 @@ impl LocalStream {
     }
 }
 
-/// A stream socket, local or TCP, connected or listening. Only this crate implements it.
+/// A stream socket, local or TCP, connected or listening, or one of datagrams. Only this crate implements it.
 pub trait Socket: os::RawSocket {}
 
 impl Socket for TcpListener {}

@@ -42,8 +42,8 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
     net::accept_with(listener, SocketFlags::CLOEXEC)
 }
 
-pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
-    net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+pub(crate) fn pair(kind: SocketType) -> Result<(OwnedFd, OwnedFd)> {
+    net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
 }
 
 /// There is no such option.

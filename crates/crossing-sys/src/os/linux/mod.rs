@@ -8,6 +8,7 @@ pub(crate) mod doorbell;
 pub(crate) mod kernel_object;
 pub(crate) mod lock;
 pub(crate) mod memory;
+pub(crate) mod message;
 pub(crate) mod mq;
 pub(crate) mod named_semaphore;
 pub(crate) mod silence;
@@ -15,4 +16,4 @@ pub(crate) mod sockets;
 pub(crate) mod sysv;
 pub(crate) mod wait;
 
-pub(crate) use super::unix::{file, fork, local, process, tcp};
+pub(crate) use super::unix::{file, fork, local, packet, process, tcp};

@@ -42,8 +42,8 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
     net::accept_with(listener, SocketFlags::CLOEXEC)
 }
 
-pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
-    net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+pub(crate) fn pair(kind: SocketType) -> Result<(OwnedFd, OwnedFd)> {
+    net::socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)
 }
 
 /// By hand: rustix has no such option. socket(7), SO_BINDTODEVICE.
@@ -116,11 +116,16 @@ pub(crate) fn credentials(handle: &Handle) -> io::Result<Credentials> {
     if result != 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(Credentials {
+    Ok(known(&found))
+}
+
+/// What is known of a process by what the kernel says of it.
+pub(crate) fn known(found: &libc::ucred) -> Credentials {
+    Credentials {
         process_id: u32::try_from(found.pid).ok().filter(|id| *id != 0),
         ids: Some((found.uid, found.gid)),
         sid: None,
         same_user: found.uid == rustix::process::geteuid().as_raw(),
         same_group: found.gid == rustix::process::getegid().as_raw(),
-    })
+    }
 }

@@ -11,6 +11,7 @@ pub(crate) mod doorbell;
 pub(crate) mod kernel_object;
 pub(crate) mod lock;
 pub(crate) mod memory;
+pub(crate) mod message;
 #[path = "../stub/mq.rs"]
 pub(crate) mod mq;
 #[path = "../stub/named_semaphore.rs"]
@@ -22,4 +23,4 @@ pub(crate) mod sockets;
 pub(crate) mod sysv;
 pub(crate) mod wait;
 
-pub(crate) use super::unix::{file, fork, local, process, tcp};
+pub(crate) use super::unix::{file, fork, local, packet, process, tcp};

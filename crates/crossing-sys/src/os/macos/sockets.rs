@@ -54,8 +54,8 @@ pub(crate) fn accept(listener: BorrowedFd<'_>) -> Result<OwnedFd> {
     Ok(fd)
 }
 
-pub(crate) fn pair() -> Result<(OwnedFd, OwnedFd)> {
-    let (left, right) = net::socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::empty(), None)?;
+pub(crate) fn pair(kind: SocketType) -> Result<(OwnedFd, OwnedFd)> {
+    let (left, right) = net::socketpair(AddressFamily::UNIX, kind, SocketFlags::empty(), None)?;
     Ok((prepare(left)?, prepare(right)?))
 }
 

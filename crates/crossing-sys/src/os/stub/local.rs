@@ -22,6 +22,7 @@ impl RawSocket for TcpListener {}
 impl RawSocket for TcpStream {}
 impl RawSocket for LocalListener {}
 impl RawSocket for LocalStream {}
+impl RawSocket for crate::packet::LocalDatagrams {}
 
 fn none<T>() -> io::Result<T> {
     Err(io::ErrorKind::Unsupported.into())
@@ -33,7 +34,7 @@ fn no_sockets<T>(operation: &'static str, name: &LocalName) -> Result<T> {
         .fix("use tcp:127.0.0.1:PORT"))
 }
 
-pub(crate) fn bind(name: &LocalName, _: Access, _: Owner, _: u32) -> Result<Listener> {
+pub(crate) fn bind(name: &LocalName, _: bool, _: Access, _: Owner, _: u32) -> Result<Listener> {
     no_sockets("listen on", name)
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod mq;
 pub(crate) mod named_semaphore;
+pub(crate) mod packet;
 pub(crate) mod process;
 pub(crate) mod silence;
 pub(crate) mod sysv;

@@ -2,8 +2,9 @@
 //! waits are MSG_DONTWAIT and poll(2). Listening sockets are non-blocking, so that a connection that goes away between
 //! poll and accept cannot hold the caller. What differs between the systems is in the `sockets.rs` of each.
 
-mod socket_file;
+pub(super) mod socket_file;
 
+use super::packet;
 use crate::file::{Access, Handle};
 use crate::local::{
     LocalListener, LocalName, LocalStream, MAX_HANDLES, Owner, Progress, Ready, Tuning, Wait,
@@ -32,6 +33,8 @@ pub(crate) struct Listener {
     /// Removed before the socket is closed: while it is open, nobody else takes the file for a stale one.
     _file: Option<SocketFile>,
     handle: Handle,
+    /// Its connections keep messages whole.
+    packets: bool,
 }
 
 /// A socket as this backend sees it.
@@ -87,11 +90,7 @@ pub(super) fn address(operation: &'static str, name: &LocalName) -> Result<net::
     made.map_err(|cause| Error::os(cause.into(), operation, name.to_string()))
 }
 
-fn socket(nonblocking: bool) -> rustix::io::Result<OwnedFd> {
-    system::socket(net::AddressFamily::UNIX, SocketType::STREAM, nonblocking)
-}
-
-fn too_many_files(cause: Errno, error: Error) -> Error {
+pub(super) fn too_many_files(cause: Errno, error: Error) -> Error {
     match cause {
         Errno::MFILE => error
             .kinded(ErrorKind::LimitReached)
@@ -105,30 +104,51 @@ fn too_many_files(cause: Errno, error: Error) -> Error {
     }
 }
 
-pub(crate) fn bind(name: &LocalName, access: Access, owner: Owner, backlog: u32) -> Result<Listener> {
+pub(crate) fn bind(
+    name: &LocalName,
+    packets: bool,
+    access: Access,
+    owner: Owner,
+    backlog: u32,
+) -> Result<Listener> {
     const OPERATION: &str = "listen on";
     let failed = |cause: Errno| too_many_files(cause, Error::os(cause.into(), OPERATION, name.to_string()));
     let address = address(OPERATION, name)?;
-    let socket = socket(true).map_err(failed)?;
+    let kind = if packets { SocketType::SEQPACKET } else { SocketType::STREAM };
+    let socket = system::socket(net::AddressFamily::UNIX, kind, true).map_err(failed)?;
     let file = match name {
         LocalName::Path(path) => Some(SocketFile::bind(&socket, path, &address, access, owner)?),
         LocalName::Abstract(_) | LocalName::Pipe(_) => {
-            net::bind(&socket, &address).map_err(|cause| match cause {
-                Errno::ADDRINUSE => failed(cause)
-                    .detail("a live process has this abstract name")
-                    .fix("choose another name, or stop that process (`ss -lxp`)"),
-                _ => failed(cause),
-            })?;
+            bind_nameless(OPERATION, &socket, &address, name)?;
             None
         }
     };
     net::listen(&socket, i32::try_from(backlog).unwrap_or(i32::MAX)).map_err(failed)?;
-    Ok(Listener { _file: file, handle: socket.into() })
+    Ok(Listener { _file: file, handle: socket.into(), packets })
+}
+
+/// Binds to a name without a file.
+pub(super) fn bind_nameless(
+    operation: &'static str,
+    socket: &OwnedFd,
+    address: &net::SocketAddrUnix,
+    name: &LocalName,
+) -> Result<()> {
+    net::bind(socket, address).map_err(|cause| {
+        let error = Error::os(cause.into(), operation, name.to_string());
+        match cause {
+            Errno::ADDRINUSE => error
+                .detail("a live process has this abstract name")
+                .fix("choose another name, or stop that process (`ss -lxp`)"),
+            _ => error,
+        }
+    })
 }
 
 pub(crate) fn accept(listener: &Listener, wait: Wait) -> io::Result<Handle> {
     loop {
         match system::accept(listener.handle.as_fd()) {
+            Ok(stream) if listener.packets => return packet::adopt(stream.into()),
             Ok(stream) => return Ok(stream.into()),
             Err(Errno::INTR | Errno::CONNABORTED) => {}
             Err(Errno::AGAIN) => pause(listener.handle.as_fd(), PollFlags::IN, wait)?,
@@ -138,11 +158,16 @@ pub(crate) fn accept(listener: &Listener, wait: Wait) -> io::Result<Handle> {
 }
 
 pub(crate) fn connect(name: &LocalName, wait: Wait) -> Result<Handle> {
+    connect_kind(name, SocketType::STREAM, wait)
+}
+
+pub(super) fn connect_kind(name: &LocalName, kind: SocketType, wait: Wait) -> Result<Handle> {
     const OPERATION: &str = "connect to";
     let failed = |cause: Errno| too_many_files(cause, Error::os(cause.into(), OPERATION, name.to_string()));
     let address = address(OPERATION, name)?;
     let socket = loop {
-        let socket = socket(wait == Wait::Never).map_err(failed)?;
+        let nonblocking = wait == Wait::Never;
+        let socket = system::socket(net::AddressFamily::UNIX, kind, nonblocking).map_err(failed)?;
         match connect_once(&socket, &address, wait) {
             Ok(()) => break socket,
             Err(Errno::CONNREFUSED) if system::FULL_REFUSES && socket_file::is_live(&address) => {
@@ -197,8 +222,8 @@ fn connect_error(cause: Errno, error: Error, name: &LocalName, wait: Wait) -> Er
             .fix("have it bound with wider access, or run as its owner"),
         Errno::PROTOTYPE => error
             .kinded(ErrorKind::Incompatible)
-            .detail("the socket there is not a stream socket, or does not listen")
-            .fix("check the name, or have the other program use a stream socket"),
+            .detail("the socket there is of another type, or does not listen")
+            .fix("check the name, or use the type of the other program: unix: is a stream, unix-seqpacket: has packets"),
         Errno::AGAIN => {
             let kind = if wait == Wait::Never { ErrorKind::WouldBlock } else { ErrorKind::TimedOut };
             error
@@ -211,7 +236,7 @@ fn connect_error(cause: Errno, error: Error, name: &LocalName, wait: Wait) -> Er
 }
 
 pub(crate) fn pair() -> io::Result<(Handle, Handle)> {
-    let (left, right) = system::pair()?;
+    let (left, right) = system::pair(SocketType::STREAM)?;
     Ok((left.into(), right.into()))
 }
 
@@ -277,7 +302,7 @@ pub(crate) fn wait_ready(
     })
 }
 
-fn receive<T>(
+pub(super) fn receive<T>(
     fd: BorrowedFd<'_>,
     wait: Wait,
     mut attempt: impl FnMut(RecvFlags) -> rustix::io::Result<T>,
@@ -293,7 +318,7 @@ fn receive<T>(
     }
 }
 
-fn transmit(
+pub(super) fn transmit(
     fd: BorrowedFd<'_>,
     wait: Wait,
     mut attempt: impl FnMut(SendFlags) -> rustix::io::Result<usize>,

@@ -9,6 +9,7 @@ pub(crate) mod file;
 pub(crate) mod fork;
 pub(crate) mod local;
 pub(crate) mod memory;
+pub(crate) mod packet;
 pub(crate) mod process;
 /// The locks of FreeBSD and of a macOS without those of openings; on Linux its tests run.
 #[allow(dead_code)] // Linux has it for its tests

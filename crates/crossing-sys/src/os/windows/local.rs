@@ -63,6 +63,12 @@ impl RawSocket for LocalStream {
     }
 }
 
+impl RawSocket for crate::packet::LocalDatagrams {
+    fn kind(&self) -> Kind<'_> {
+        match self.inner {}
+    }
+}
+
 fn not_connected<T>() -> io::Result<T> {
     Err(io::ErrorKind::NotConnected.into())
 }
@@ -81,7 +87,13 @@ pub(crate) fn is_supported(name: &LocalName) -> bool {
     matches!(name, LocalName::Pipe(_))
 }
 
-pub(crate) fn bind(name: &LocalName, access: Access, _owner: Owner, _backlog: u32) -> Result<Listener> {
+pub(crate) fn bind(
+    name: &LocalName,
+    _packets: bool,
+    access: Access,
+    _owner: Owner,
+    _backlog: u32,
+) -> Result<Listener> {
     listener::bind(name, access)
 }
 

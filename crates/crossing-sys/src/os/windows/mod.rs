@@ -13,6 +13,8 @@ pub(crate) mod lock;
 pub(crate) mod memory;
 pub(crate) mod mq;
 pub(crate) mod named_semaphore;
+#[path = "../stub/packet.rs"]
+pub(crate) mod packet;
 pub(crate) mod process;
 pub(crate) mod security;
 #[path = "../stub/silence.rs"]

@@ -31,7 +31,7 @@ const MAX_ATTEMPTS: u32 = 16;
 
 /// A bound socket file, removed on drop if it is still the same one.
 #[derive(Debug)]
-pub(super) struct SocketFile {
+pub(in crate::os::unix) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
     process_id: u32,
@@ -39,7 +39,7 @@ pub(super) struct SocketFile {
 
 impl SocketFile {
     /// Binds `socket` to `path`, replacing a stale file.
-    pub(super) fn bind(
+    pub(in crate::os::unix) fn bind(
         socket: &OwnedFd,
         path: &Path,
         address: &SocketAddrUnix,
@@ -201,7 +201,7 @@ fn mode(access: Access) -> u32 {
 }
 
 /// Whether a file is at the path of `name` that is no socket.
-pub(super) fn is_other_than_socket(name: &LocalName) -> bool {
+pub(in crate::os::unix) fn is_other_than_socket(name: &LocalName) -> bool {
     match name {
         LocalName::Path(path) => fs::stat(path).is_ok_and(|stat| !is_socket(&stat)),
         LocalName::Abstract(_) | LocalName::Pipe(_) => false,
