@@ -19,7 +19,7 @@ enum Bench {
         #[arg(long, default_value_t = 15)]
         rounds: usize,
     },
-    /// Sockets: streams, sessions, services and TLS against bare reads and writes.
+    /// Sockets: streams, sessions, services and TLS against bare reads and writes, ZeroMQ, nng and Boost.Asio.
     Net {
         /// Interleaved rounds of each measurement.
         #[arg(long, default_value_t = 9)]
@@ -49,6 +49,9 @@ enum Bench {
     /// One process of a topic's measurement (started by this program).
     #[command(hide = true)]
     TopicWorker(topic::Worker),
+    /// One process of an echo server's measurement (started by this program).
+    #[command(hide = true)]
+    EchoWorker(net::echo::Worker),
     /// One process of a queue's measurement (started by this program).
     #[command(hide = true)]
     QueueWorker(queue::Worker),
@@ -68,6 +71,7 @@ fn main() {
     match Bench::parse() {
         Bench::Worker { kind, directory, milliseconds } => contended::work(&kind, &directory, milliseconds),
         Bench::QueueWorker(worker) => queue::work(&worker),
+        Bench::EchoWorker(worker) => net::echo::work(&worker),
         Bench::TopicWorker(worker) => topic::work(&worker),
         Bench::Topic { rounds, only } => table::print(&topic::rows(rounds, only.as_deref())),
         Bench::Net { rounds, only } => table::print(&net::rows(rounds, only.as_deref())),

@@ -1,6 +1,11 @@
-//! Streams, sessions, services and TLS against bare reads and writes on the same kind of socket.
+//! Streams, sessions, services and TLS against bare reads and writes on the same kind of socket, and streams against
+//! ZeroMQ, nng and Boost.Asio.
 
-use crate::table::{Row, Target, median};
+pub mod echo;
+mod peers;
+
+use self::peers::{Library, Peers, Shape};
+use crate::table::{Row, Target, compare_by, text};
 use crossing_net::{
     DevAuthority, Listener, RawStream, Service, Session, SessionOptions, Stream, StreamOptions, TlsOptions,
 };
@@ -14,6 +19,7 @@ use std::time::Instant;
 const TRIPS: u32 = 4_000;
 const SMALL: u32 = 200_000;
 const LARGE: u32 = 400;
+const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 const LEN: usize = 64;
 /// How many small messages `send_many` gets, and hand-coalesced writes take, at once.
@@ -59,15 +65,15 @@ fn per(count: u32, work: impl FnOnce()) -> f64 {
     start.elapsed().as_secs_f64() / f64::from(count)
 }
 
-fn bare_trips(tcp: bool) -> f64 {
+fn bare_trips(tcp: bool, len: usize) -> f64 {
     let (mut near, mut far) = bare(tcp);
     let echo = thread::spawn(move || {
-        let mut buffer = [0; LEN];
+        let mut buffer = vec![0; len];
         while far.read_exact(&mut buffer).is_ok() {
             far.write_all(&buffer).expect("write");
         }
     });
-    let mut buffer = [1; LEN];
+    let mut buffer = vec![1; len];
     let mut trip = || {
         near.write_all(&buffer).expect("write");
         near.read_exact(&mut buffer).expect("read");
@@ -79,19 +85,19 @@ fn bare_trips(tcp: bool) -> f64 {
     time
 }
 
-fn framed_trips(tcp: bool) -> f64 {
+fn framed_trips(tcp: bool, len: usize) -> f64 {
     let (mut near, mut far) = framed(tcp);
     let echo = thread::spawn(move || {
-        let mut buffer = [0; LEN];
+        let mut buffer = vec![0; len];
         while let Ok(frame) = far.recv() {
             buffer.copy_from_slice(frame);
             far.send(&buffer).expect("send");
         }
     });
-    let buffer = [1; LEN];
+    let buffer = vec![1; len];
     let mut trip = || {
         near.send(&buffer).expect("send");
-        assert_eq!(near.recv().expect("receive").len(), LEN);
+        assert_eq!(near.recv().expect("receive").len(), len);
     };
     (0..100).for_each(|_| trip());
     let time = per(TRIPS, || (0..TRIPS).for_each(|_| trip()));
@@ -268,26 +274,88 @@ fn tls() -> (StreamOptions, Listener) {
     (options, listener)
 }
 
-fn compare(rounds: usize, what: String, target: Target, ours: Measure<'_>, theirs: Measure<'_>) -> Row {
-    let (mut a, mut b, mut ratios) = (vec![], vec![], vec![]);
-    for round in 0..rounds {
-        // Each goes first as often as the other.
-        let (x, y) = if round % 2 == 0 {
-            let x = ours();
-            (x, theirs())
-        } else {
-            let y = theirs();
-            (ours(), y)
-        };
-        a.push(x);
-        b.push(y);
-        ratios.push(x / y);
+/// Where both sides run. The time of waking a thread on another core differs much from moment to moment, so the difference
+/// that a library makes is seen on one core.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    OneCore,
+    Anywhere,
+}
+
+impl Place {
+    const ALL: [Self; 2] = [Self::OneCore, Self::Anywhere];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::OneCore => "one core",
+            Self::Anywhere => "any core",
+        }
     }
-    let text = |seconds: f64| match seconds {
-        seconds if seconds < 1e-6 => format!("{:.0} ns", seconds * 1e9),
-        seconds => format!("{:.1} us", seconds * 1e6),
-    };
-    Row { what, ours: text(median(&mut a)), theirs: text(median(&mut b)), ratio: median(&mut ratios), target }
+
+    /// The measurement there: threads and processes that it starts are there too.
+    fn run<'a>(self, measure: impl Fn() -> f64 + Sync + 'a) -> Measure<'a> {
+        match self {
+            Self::Anywhere => Box::new(measure),
+            Self::OneCore => Box::new(move || {
+                let pinned = || {
+                    crate::topic::pin(0);
+                    measure()
+                };
+                thread::scope(|scope| scope.spawn(pinned).join().expect("measurement"))
+            }),
+        }
+    }
+}
+
+/// A size as people write it.
+fn size(len: usize) -> &'static str {
+    match len {
+        LEN => "64 B",
+        KIB => "1 KiB",
+        _ => "1 MiB",
+    }
+}
+
+/// Streams against libraries of the same purpose.
+fn against_libraries(add: &mut dyn FnMut(String, Target, Measure<'_>, Measure<'_>)) {
+    let peers = &Peers::new();
+    for (tcp, transport) in [(false, "unix"), (true, "tcp")] {
+        for &library in peers.built() {
+            let name = library.name();
+            for (len, place) in [LEN, KIB].into_iter().flat_map(|len| Place::ALL.map(|place| (len, place))) {
+                add(
+                    format!(
+                        "{transport}: framed ping-pong of {}, {}, against {name}",
+                        size(len),
+                        place.name()
+                    ),
+                    Target::AtMost(1.0),
+                    place.run(move || framed_trips(tcp, len)),
+                    place.run(move || peers.run(library, tcp, Shape::Trips, len, TRIPS)),
+                );
+            }
+            // nng takes tens of microseconds for each.
+            let small = if library == Library::Nng { SMALL / 20 } else { SMALL };
+            let target = || match library {
+                Library::ZeroMq => Target::AtMost(0.33),
+                _ => Target::None,
+            };
+            for (gathered, how) in [(1, "send".to_owned()), (BATCH, format!("send_many of {BATCH}"))] {
+                add(
+                    format!("{transport}: one way 64 B, {how}, against {name}"),
+                    target(),
+                    Box::new(move || framed_one_way(tcp, LEN, SMALL, gathered)),
+                    Box::new(move || peers.run(library, tcp, Shape::Flow, LEN, small)),
+                );
+            }
+            add(
+                format!("{transport}: one way 1 MiB, against {name}"),
+                Target::None,
+                Box::new(move || framed_one_way(tcp, MIB, LARGE, 1)),
+                Box::new(move || peers.run(library, tcp, Shape::Flow, MIB, LARGE)),
+            );
+        }
+    }
 }
 
 /// All comparisons whose description contains `only`: times, so lower is better.
@@ -296,17 +364,23 @@ pub fn rows(rounds: usize, only: Option<&str>) -> Vec<Row> {
     let mut add = |what: String, target, ours: Measure<'_>, theirs: Measure<'_>| {
         if only.is_none_or(|only| what.contains(only)) {
             eprintln!("{what}");
-            rows.push(compare(rounds, what, target, ours, theirs));
+            rows.push(compare_by(rounds, what, target, text, &mut || ours(), &mut || theirs()));
         }
     };
     for (tcp, name) in [(false, "unix"), (true, "tcp")] {
-        let bare_trip = || -> Measure<'_> { Box::new(move || bare_trips(tcp)) };
-        add(
-            format!("{name}: framed ping-pong of 64 B, against bare read and write"),
-            Target::AtMost(1.05),
-            Box::new(move || framed_trips(tcp)),
-            bare_trip(),
-        );
+        let bare_trip = || -> Measure<'_> { Box::new(move || bare_trips(tcp, LEN)) };
+        for (len, place) in [LEN, KIB].into_iter().flat_map(|len| Place::ALL.map(|place| (len, place))) {
+            add(
+                format!(
+                    "{name}: framed ping-pong of {}, {}, against bare read and write",
+                    size(len),
+                    place.name()
+                ),
+                Target::AtMost(1.05),
+                place.run(move || framed_trips(tcp, len)),
+                place.run(move || bare_trips(tcp, len)),
+            );
+        }
         add(
             format!("{name}: session ping-pong of 64 B, against bare read and write"),
             Target::None,
@@ -344,12 +418,14 @@ pub fn rows(rounds: usize, only: Option<&str>) -> Vec<Row> {
             Box::new(move || bare_one_way(tcp, MIB, LARGE, 1)),
         );
     }
+    against_libraries(&mut add);
     let (options, listener) = tls();
     add(
         "tls: raw ping-pong of 64 B, against tcp".into(),
         Target::None,
         Box::new(|| raw_trips(&options, &listener)),
-        Box::new(|| bare_trips(true)),
+        Box::new(|| bare_trips(true, LEN)),
     );
+    rows.extend(echo::rows(rounds, only));
     rows
 }

@@ -39,3 +39,36 @@ pub fn print(rows: &[Row]) {
         println!("| {what} | {ours} | {theirs} | {ratio:.2} | {target} | {verdict} |");
     }
 }
+
+/// A time as people write it.
+pub fn text(seconds: f64) -> String {
+    match seconds {
+        seconds if seconds < 1e-6 => format!("{:.0} ns", seconds * 1e9),
+        seconds => format!("{:.1} us", seconds * 1e6),
+    }
+}
+
+/// Interleaved rounds of both sides, each first as often as the other; `text` writes a median.
+pub fn compare_by(
+    rounds: usize,
+    what: String,
+    target: Target,
+    text: fn(f64) -> String,
+    ours: &mut dyn FnMut() -> f64,
+    theirs: &mut dyn FnMut() -> f64,
+) -> Row {
+    let (mut a, mut b, mut ratios) = (vec![], vec![], vec![]);
+    for round in 0..rounds {
+        let (x, y) = if round % 2 == 0 {
+            let x = ours();
+            (x, theirs())
+        } else {
+            let y = theirs();
+            (ours(), y)
+        };
+        a.push(x);
+        b.push(y);
+        ratios.push(x / y);
+    }
+    Row { what, ours: text(median(&mut a)), theirs: text(median(&mut b)), ratio: median(&mut ratios), target }
+}

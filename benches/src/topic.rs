@@ -10,7 +10,7 @@ mod local;
 mod raw;
 mod worker;
 
-pub use worker::work;
+pub use worker::{pin, work};
 
 /// What one worker process does; the peers' program has the same arguments.
 #[derive(Debug, Clone, clap::Args)]
