@@ -84,7 +84,7 @@ impl Ground {
         let mut child = command.stdout(Stdio::piped()).spawn().expect("a worker");
         let lines = BufReader::new(child.stdout.take().expect("its output"));
         let mut running = Running { child, lines };
-        if matches!(worker.role.as_str(), "echo" | "sub" | "sleep-echo" | "driver") {
+        if matches!(worker.role.as_str(), "echo" | "sub" | "sleep-echo" | "driver" | "answer") {
             assert_eq!(running.line(), "ready", "{worker:?}");
         }
         running
@@ -296,6 +296,18 @@ pub fn rows(rounds: usize, only: Option<&str>) -> Vec<Row> {
                 );
                 rows.push(row(what, figures, nanos, target));
             }
+        }
+    }
+    for (len, count) in [(64, 50_000), (1024, 50_000), (65_536, 5_000)] {
+        let what = format!("request and reply, half, {}, against iceoryx2", label(len));
+        if ground.peers.is_some() && wanted(&what) {
+            let roles = ["call", "answer"];
+            let figures = alternate(
+                rounds,
+                || ground.ping_pong("crossing", roles, count, len, [0, 1]),
+                || ground.ping_pong("iceoryx2", roles, count, len, [0, 1]),
+            );
+            rows.push(row(what, figures, nanos, Target::AtMost(1.0 / 1.5)));
         }
     }
     rows.extend(local::rows(rounds, &wanted));

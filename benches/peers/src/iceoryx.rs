@@ -25,6 +25,16 @@ fn open(
         .expect("the service")
 }
 
+fn services(
+    node: &Node<ipc::Service>,
+    name: &str,
+) -> iceoryx2::service::port_factory::request_response::PortFactory<ipc::Service, [u8], (), [u8], ()> {
+    node.service_builder(&name.try_into().expect("a name"))
+        .request_response::<[u8], [u8]>()
+        .open_or_create()
+        .expect("the service")
+}
+
 fn publisher(node: &Node<ipc::Service>, name: &str, depth: usize, len: usize) -> Pub {
     let service = open(node, name, depth);
     let publisher = service
@@ -113,6 +123,53 @@ pub fn work(task: &Task) {
             println!("{begun}");
             // What was sent is gone with its publisher.
             std::thread::sleep(std::time::Duration::from_millis(300));
+        }
+        "answer" => {
+            let service = services(&node, &there);
+            let server = service.server_builder().initial_max_slice_len(task.len).create().expect("a server");
+            println!("ready");
+            for _ in 0..task.count {
+                let request = loop {
+                    if let Some(request) = server.receive().expect("received") {
+                        break request;
+                    }
+                };
+                let number = read(request.payload());
+                let reply = request.loan_slice_uninit(task.len).expect("a loan");
+                // SAFETY: every byte pattern is a byte; all are written next.
+                let mut reply = unsafe { reply.assume_init() };
+                fill(reply.payload_mut(), number);
+                reply.send().expect("sent");
+            }
+            // Its memory goes with it, the last answer included.
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        "call" => {
+            let service = services(&node, &there);
+            let client = service.client_builder().initial_max_slice_len(task.len).create().expect("a client");
+            while service.dynamic_config().number_of_servers() == 0 {
+                std::hint::spin_loop();
+            }
+            // Until the server has connected, too.
+            std::thread::sleep(std::time::Duration::from_millis(300));
+            let mut times = Vec::with_capacity(task.count as usize);
+            for number in 0..task.count {
+                let begun = nanos();
+                let request = client.loan_slice_uninit(task.len).expect("a loan");
+                // SAFETY: as above.
+                let mut request = unsafe { request.assume_init() };
+                fill(request.payload_mut(), number);
+                let pending = request.send().expect("sent");
+                let reply = loop {
+                    if let Some(reply) = pending.receive().expect("received") {
+                        break reply;
+                    }
+                };
+                let back = read(reply.payload());
+                times.push(nanos() - begun);
+                assert_eq!(back, number);
+            }
+            println!("{}", one_way(&mut times));
         }
         role => {
             let ping = role == "sleep-ping";

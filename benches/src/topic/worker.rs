@@ -3,6 +3,7 @@
 
 use super::{Worker, raw};
 use crossing_bus::{Overflow, Publisher, Subscriber, Topic, Waiting};
+use crossing_queue::service::{Service, ServiceOptions};
 use crossing_sys::process::monotonic_nanos;
 use std::hint::black_box;
 
@@ -84,6 +85,17 @@ fn send(publisher: &Publisher<[u8]>, len: usize, number: u64) {
     loan.send().expect("sent");
 }
 
+fn services(worker: &Worker) -> ServiceOptions {
+    let mut options = Service::<[u8], [u8]>::options();
+    options
+        .waiting(crossing_queue::Waiting::Spin)
+        .max_request_len(worker.len)
+        .max_reply_len(worker.len)
+        .max_in_flight(4)
+        .capacity(16);
+    options
+}
+
 /// One process of a measurement.
 pub fn work(worker: &Worker) {
     pin(worker.core);
@@ -107,6 +119,32 @@ pub fn work(worker: &Worker) {
                 send(&publisher, worker.len, number);
             }
             println!("{begun}");
+        }
+        "answer" => {
+            let server = services(worker).serve(&worker.name).expect("serve");
+            println!("ready");
+            for _ in 0..worker.count {
+                let request = server.recv().expect("a request");
+                let number = read(request.payload());
+                let mut loan = request.loan_slice(worker.len).expect("lent").expect("wanted");
+                fill(&mut loan, number);
+                loan.send().expect("answered");
+            }
+            // Its memory goes with it, the last answer included.
+            std::thread::sleep(std::time::Duration::from_millis(200));
+        }
+        "call" => {
+            let client = services(worker).connect(&worker.name).expect("connect");
+            let mut times = Vec::with_capacity(worker.count as usize);
+            for number in 0..worker.count {
+                let begun = monotonic_nanos();
+                let mut loan = client.loan_slice(worker.len, None).expect("lent");
+                fill(&mut loan, number);
+                let back = read(&loan.send().expect("asked").wait().expect("a reply"));
+                times.push(monotonic_nanos() - begun);
+                assert_eq!(back, number);
+            }
+            println!("{}", one_way(&mut times));
         }
         role if role.ends_with("echo") => {
             let mut subscriber = subscriber(worker, "there");

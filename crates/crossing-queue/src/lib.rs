@@ -49,7 +49,7 @@ pub use endpoint::QueueEndpoint;
 pub use error::{Mismatch, RecvError, SendError, TryRecvError, TrySendError};
 pub use loan::Loan;
 pub use message::Message;
-pub use options::{Overflow, QueueOptions};
+pub use options::{Overflow, QueueOptions, Waiting};
 pub use payload::Payload;
 pub use poll::{Interest, Poller};
 pub use properties::{Properties, PropertiesRef};

@@ -10,6 +10,7 @@ use crossing_sys::mq::Direction;
 use crossing_sys::{Error, ErrorKind, Result};
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::Duration;
 
 /// How to create or open a queue of bytes, or of values of type `T`; in the manner of `std::fs::OpenOptions`.
 pub struct QueueOptions<T: Payload + ?Sized = [u8]> {
@@ -51,6 +52,7 @@ pub(crate) struct Terms {
     pub(crate) acknowledge: bool,
     pub(crate) overflow: Overflow,
     durable: bool,
+    pub(crate) waiting: Waiting,
 }
 
 impl Default for Terms {
@@ -69,6 +71,7 @@ impl Default for Terms {
             acknowledge: false,
             overflow: Overflow::default(),
             durable: false,
+            waiting: Waiting::default(),
         }
     }
 }
@@ -91,6 +94,20 @@ pub enum Overflow {
     DropOldest,
     /// It is refused at once, whatever its call says.
     Fail,
+}
+
+/// How a receiver waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Waiting {
+    /// It sleeps: no processor time while nothing comes. Over `shm:` it looks again for some microseconds before, as long as that
+    /// helps.
+    #[default]
+    Sleep,
+    /// It looks again and again for so long, then sleeps.
+    Adaptive(Duration),
+    /// It looks again and again: the least delay, and a whole processor.
+    Spin,
 }
 
 /// Which of the three ways to open.
@@ -131,6 +148,12 @@ impl<T: Payload + ?Sized> QueueOptions<T> {
     /// Who may open a new queue.
     pub fn access(&mut self, access: Access) -> &mut Self {
         self.terms.access = access;
+        self
+    }
+
+    /// How receivers of this process wait.
+    pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
+        self.terms.waiting = waiting;
         self
     }
 

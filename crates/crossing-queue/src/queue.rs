@@ -5,7 +5,7 @@ use crate::delivery::{Delivery, Pool, Priority};
 use crate::endpoint::QueueEndpoint;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message;
-use crate::options::{Overflow, QueueOptions, Terms};
+use crate::options::{Overflow, QueueOptions, Terms, Waiting};
 use crate::payload::Payload;
 use crate::properties::Properties;
 use crossing_sys::file::Handle;
@@ -15,6 +15,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+/// How often one that spins looks before it looks at the clock.
+const LOOKS: u32 = 64;
 
 /// What an endpoint can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +109,7 @@ struct Inner {
     capabilities: Capabilities,
     overflow: Overflow,
     direction: Direction,
+    waiting: Waiting,
     /// Bytes that every message must have.
     value_len: Option<usize>,
     unlink: bool,
@@ -203,6 +207,7 @@ impl<T: Payload + ?Sized> Queue<T> {
             capabilities,
             overflow: options.overflow,
             direction: options.direction,
+            waiting: options.waiting,
             backend,
         };
         Self(Arc::new(inner), PhantomData)
@@ -268,6 +273,7 @@ impl<T: Payload + ?Sized> Queue<T> {
             capabilities: self.0.capabilities,
             overflow: self.0.overflow,
             direction: Direction::Receive,
+            waiting: self.0.waiting,
             backend,
         };
         Ok(Receiver(Arc::new(inner), PhantomData))
@@ -635,6 +641,35 @@ impl<T: Payload + ?Sized> Receiver<T> {
 
     #[inline]
     fn recv_until(&self, deadline: Option<Instant>) -> Result<Delivery<T>, RecvError> {
-        T::received(self.0.backend.recv_deadline(&self.0.pool, deadline))
+        let inner = &*self.0;
+        let spun = match inner.waiting {
+            Waiting::Sleep => None,
+            Waiting::Spin => self.spin(deadline),
+            Waiting::Adaptive(time) => {
+                let end = after(time);
+                let end =
+                    deadline.map_or(end, |deadline| Some(end.map_or(deadline, |end| end.min(deadline))));
+                self.spin(end)
+            }
+        };
+        T::received(spun.unwrap_or_else(|| inner.backend.recv_deadline(&inner.pool, deadline)))
+    }
+
+    /// Looks again and again until `end`; `None`: nothing came.
+    fn spin(&self, end: Option<Instant>) -> Option<Result<Delivery, RecvError>> {
+        let inner = &*self.0;
+        loop {
+            for _ in 0..LOOKS {
+                match inner.backend.try_recv(&inner.pool) {
+                    Err(TryRecvError::Empty) => std::hint::spin_loop(),
+                    Err(TryRecvError::Os(error)) => return Some(Err(RecvError::Os(error))),
+                    Err(TryRecvError::Mismatch(mismatch)) => return Some(Err(RecvError::Mismatch(mismatch))),
+                    Ok(delivery) => return Some(Ok(delivery)),
+                }
+            }
+            if end.is_some_and(|end| Instant::now() >= end) {
+                return None;
+            }
+        }
     }
 }

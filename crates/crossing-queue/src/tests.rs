@@ -295,3 +295,28 @@ fn directions_are_kept() {
         assert_eq!(&*receives.receiver().expect("receiver").recv().expect("recv"), b"x");
     }
 }
+
+#[test]
+fn spinning_receivers_hear_too_and_keep_their_deadlines() {
+    for place in places() {
+        let _ = Queue::unlink(&place.0);
+        for waiting in [Waiting::Spin, Waiting::Adaptive(Duration::from_millis(3))] {
+            let mut options = Queue::<[u8]>::options();
+            if !place.0.starts_with("sysv:") {
+                options.capacity(4).max_len(64);
+            }
+            let queue = options.waiting(waiting).open_or_create(&place.0).unwrap();
+            let receiver = queue.receiver().unwrap();
+            let begun = Instant::now();
+            assert!(matches!(receiver.recv_timeout(Duration::from_millis(20)), Err(RecvError::TimedOut)));
+            assert!(begun.elapsed() >= Duration::from_millis(20));
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    std::thread::sleep(Duration::from_millis(10));
+                    queue.sender().unwrap().send(b"late").unwrap();
+                });
+                assert_eq!(*receiver.recv().unwrap(), *b"late");
+            });
+        }
+    }
+}

@@ -15,8 +15,8 @@ pub use client::{Call, Client, Reply};
 pub use server::{Request, Server};
 
 use crate::net::{self, ListenerOptions, StreamOptions};
-use crate::queue::Payload;
 use crate::queue::service as shared;
+use crate::queue::{Payload, Waiting};
 use crate::{Access, Error, ErrorKind, Result};
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -106,6 +106,12 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> ServiceOptions<Q, R> {
     /// `shm:`: how many requests of all clients wait at a server; 1024 unless set.
     pub fn capacity(&mut self, requests: usize) -> &mut Self {
         self.shared.capacity(requests);
+        self
+    }
+
+    /// `shm:`: how this side waits, a server for requests and a client for replies.
+    pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
+        self.shared.waiting(waiting);
         self
     }
 

@@ -16,7 +16,6 @@ use crossing_shm::registry::{self, Owner};
 use crossing_shm::{Offset, Segment};
 use crossing_sys::process::monotonic_nanos;
 use crossing_sys::{Error, ErrorKind, Result};
-use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -43,14 +42,17 @@ type Answer = std::result::Result<Delivery, (ErrorKind, String)>;
 
 #[derive(Debug)]
 struct Waiting {
+    id: u64,
     server: u32,
-    slot: u32,
     answer: Option<Answer>,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    calls: HashMap<u64, Waiting>,
+    /// By their words in the table.
+    calls: Vec<Option<Waiting>>,
+    /// How many there are.
+    count: usize,
     next_id: u64,
     /// Words of the table that no call has.
     free: Vec<u32>,
@@ -97,12 +99,16 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
         // Of a short type too, with room for what a server says of a failure.
         let longest = terms.max_reply_len.max(TEXT) + HEAD as u64;
         options.capacity(terms.max_in_flight.into()).max_len(longest);
-        options.priorities(1).access(terms.access).unlink_on_drop(true);
+        options.priorities(1).access(terms.access).unlink_on_drop(true).waiting(terms.waiting);
         let heard = options.create(&format!("shm:{}", part(name, "heard", number)))?;
         let mut options = Segment::options();
         options.size(terms.max_in_flight as usize * 8).schema(SCHEMA).access(terms.access);
         let table = options.create(&part(name, "client", number))?;
-        let state = State { free: (0..terms.max_in_flight).rev().collect(), ..State::default() };
+        let state = State {
+            calls: (0..terms.max_in_flight).map(|_| None).collect(),
+            free: (0..terms.max_in_flight).rev().collect(),
+            ..State::default()
+        };
         let shared = Shared {
             name: name.to_owned(),
             number,
@@ -167,7 +173,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
         let shared = &self.shared;
         let (id, slot, server) = shared.enter(deadline)?;
         // From here on dropping it leaves.
-        let call = Call { shared: Arc::clone(shared), id, reply: PhantomData };
+        let call = Call { shared: Arc::clone(shared), id, slot, reply: PhantomData };
         let mut loan = shared.lend(&server, len + HEAD, deadline)?;
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let deadline = left.map_or(0, |left| {
@@ -260,6 +266,7 @@ impl<R: Payload + ?Sized> fmt::Debug for Reply<R> {
 pub struct Call<R: Payload + ?Sized = [u8]> {
     shared: Arc<Shared>,
     id: u64,
+    slot: u32,
     reply: PhantomData<fn() -> Box<R>>,
 }
 
@@ -292,7 +299,7 @@ impl<R: Payload + ?Sized> Call<R> {
     pub fn wait_deadline(self, deadline: impl Into<Option<Instant>>) -> Result<Reply<R>> {
         let shared = &self.shared;
         let delivery = shared
-            .await_answer(self.id, deadline.into())?
+            .await_answer(self.slot, deadline.into())?
             .map_err(|(kind, text)| shared.fault(kind).detail(text))?;
         let aside = Head::split(&delivery).and_then(|(_, bytes)| read_aside::<R>(bytes));
         match aside {
@@ -306,7 +313,7 @@ impl<R: Payload + ?Sized> Call<R> {
 
 impl<R: Payload + ?Sized> Drop for Call<R> {
     fn drop(&mut self) {
-        self.shared.leave(self.id);
+        self.shared.leave(self.slot);
     }
 }
 
@@ -432,7 +439,10 @@ impl Shared {
         };
         state.next_id += 1;
         let id = state.next_id;
-        state.calls.insert(id, Waiting { server: server.number, slot, answer: None });
+        state.count += 1;
+        if let Some(place) = state.calls.get_mut(slot as usize) {
+            *place = Some(Waiting { id, server: server.number, answer: None });
+        }
         self.table.write_bytes(slot as usize * 8, &id.to_le_bytes())?;
         Ok((id, slot, server))
     }
@@ -458,6 +468,10 @@ impl Shared {
 
     /// Room in a server's queue. One that dies meanwhile is not waited for.
     fn lend(&self, server: &Peer, len: usize, deadline: Option<Instant>) -> Result<Loan> {
+        // Mostly there is, and the time does not matter.
+        if let Ok(loan) = server.sender.try_loan_slice(len) {
+            return Ok(loan);
+        }
         loop {
             let slice = Instant::now() + SLICE;
             let until = deadline.map_or(slice, |at| at.min(slice));
@@ -478,22 +492,26 @@ impl Shared {
     }
 
     /// The call is over, or not wanted any more.
-    fn leave(&self, id: u64) {
+    fn leave(&self, slot: u32) {
         let mut state = lock(&self.state);
-        if let Some(waiting) = state.calls.remove(&id) {
+        if state.calls.get_mut(slot as usize).and_then(Option::take).is_some() {
             // The table is this process's own.
-            let _ = self.table.write_bytes(waiting.slot as usize * 8, &[0; 8]);
-            state.free.push(waiting.slot);
-            drop(state);
-            self.changed.notify_all();
+            let _ = self.table.write_bytes(slot as usize * 8, &[0; 8]);
+            state.free.push(slot);
+            state.count -= 1;
+            if state.count > 0 || state.free.len() == 1 {
+                // Somebody may wait for a word, or for the place of the one who receives.
+                drop(state);
+                self.changed.notify_all();
+            }
         }
     }
 
-    /// Waits until the answer of call `id` is there; receives for the others while nobody else does.
-    fn await_answer(&self, id: u64, deadline: Option<Instant>) -> Result<Answer> {
+    /// Waits until the answer of the call with that word is there; receives for the others while nobody else does.
+    fn await_answer(&self, slot: u32, deadline: Option<Instant>) -> Result<Answer> {
         let mut state = lock(&self.state);
         loop {
-            let Some(waiting) = state.calls.get_mut(&id) else {
+            let Some(waiting) = state.calls.get_mut(slot as usize).and_then(Option::as_mut) else {
                 return Err(self.fault(ErrorKind::ApiMisuse).detail("the call is over"));
             };
             if let Some(answer) = waiting.answer.take() {
@@ -520,7 +538,7 @@ impl Shared {
                     return Err(error);
                 }
             }
-            if state.calls.len() > 1 {
+            if state.count > 1 {
                 // Another one's answer, or the place of the one who receives.
                 self.changed.notify_all();
             }
@@ -530,7 +548,8 @@ impl Shared {
     /// Gives a reply to its call. One that nobody waits for is dropped.
     fn put(state: &mut State, delivery: Delivery) {
         let Some((head, bytes)) = Head::split(&delivery) else { return };
-        let Some(waiting) = state.calls.get_mut(&head.id) else { return };
+        let waiting = state.calls.get_mut(head.slot as usize).and_then(Option::as_mut);
+        let Some(waiting) = waiting.filter(|waiting| waiting.id == head.id) else { return };
         waiting.answer = match head.what {
             REPLY => Some(Ok(delivery)),
             FAILURE => Some(Err(refused(head.who, bytes))),
@@ -540,8 +559,13 @@ impl Shared {
 
     /// Tells those whose server died.
     fn bury(&self, state: &mut State) {
-        let mut asked: Vec<u32> =
-            state.calls.values().filter(|call| call.answer.is_none()).map(|call| call.server).collect();
+        let mut asked: Vec<u32> = state
+            .calls
+            .iter()
+            .flatten()
+            .filter(|call| call.answer.is_none())
+            .map(|call| call.server)
+            .collect();
         asked.sort_unstable();
         asked.dedup();
         for number in asked {
@@ -554,8 +578,11 @@ impl Shared {
                 Self::put(state, delivery);
             }
             state.servers.retain(|server| server.number != number);
-            let calls =
-                state.calls.values_mut().filter(|call| call.server == number && call.answer.is_none());
+            let calls = state
+                .calls
+                .iter_mut()
+                .flatten()
+                .filter(|call| call.server == number && call.answer.is_none());
             for call in calls {
                 let pid = known.as_ref().map_or(String::new(), |server| format!(" (process {})", server.pid));
                 call.answer = Some(Err((ErrorKind::Disconnected, format!("the server{pid} died or left"))));

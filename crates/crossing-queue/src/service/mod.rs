@@ -29,6 +29,7 @@ mod server;
 pub use client::{Call, Client, Reply, RequestLoan};
 pub use server::{ReplyLoan, Request, Server};
 
+use crate::options::Waiting;
 use crate::payload::Payload;
 use crossing_shm::registry::{self, Glance};
 use crossing_sys::file::Access;
@@ -73,7 +74,7 @@ struct Head {
     id: u64,
     /// Requests: until when the reply is wanted, on the machine's clock, in nanoseconds; 0: without end.
     deadline: u64,
-    /// Requests: which of the client's words has the id.
+    /// Which of the client's words has the id.
     slot: u32,
     zero: u32,
 }
@@ -199,6 +200,7 @@ struct Terms {
     schema: u64,
     access: Access,
     slow_client: Duration,
+    waiting: Waiting,
 }
 
 impl Default for Terms {
@@ -211,6 +213,7 @@ impl Default for Terms {
             schema: 0,
             access: Access::default(),
             slow_client: Duration::from_secs(5),
+            waiting: Waiting::default(),
         }
     }
 }
@@ -269,6 +272,12 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> ServiceOptions<Q, R> {
     /// How long a server waits for a client that does not take its replies, before the reply is dropped; 5 s unless set.
     pub fn slow_client(&mut self, patience: Duration) -> &mut Self {
         self.terms.slow_client = patience;
+        self
+    }
+
+    /// How this side waits, a server for requests and a client for replies.
+    pub fn waiting(&mut self, waiting: Waiting) -> &mut Self {
+        self.terms.waiting = waiting;
         self
     }
 

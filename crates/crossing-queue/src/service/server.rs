@@ -52,11 +52,11 @@ impl Peer {
         looked.1
     }
 
-    /// Whether the client still waits for that reply. A hint: it may change its mind at any moment.
+    /// Whether the client still waits for that reply, or died waiting. A hint: it may change its mind at any moment.
     fn wants(&self, slot: u32, id: u64) -> bool {
         let mut word = [0; 8];
         let read = self.table.read_bytes((slot as usize).saturating_mul(8), &mut word);
-        read.is_ok() && u64::from_le_bytes(word) == id && self.is_alive()
+        read.is_ok() && u64::from_le_bytes(word) == id
     }
 }
 
@@ -87,7 +87,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
         let number = random_number()?;
         let mut options = Queue::<[u8]>::options();
         options.capacity(terms.capacity.into()).max_len(terms.max_request_len + HEAD as u64);
-        options.priorities(1).access(terms.access).unlink_on_drop(true);
+        options.priorities(1).access(terms.access).unlink_on_drop(true).waiting(terms.waiting);
         let asked = options.create(&format!("shm:{}", part(name, "asked", number)))?;
         let contract = contract::<Q, R>(terms);
         let mut options = Segment::options();
@@ -265,7 +265,11 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
     /// Whether the client does not want the answer any more, or is gone.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        !self.peer.wants(self.head.slot, self.head.id)
+        !self.is_wanted() || !self.peer.is_alive()
+    }
+
+    fn is_wanted(&self) -> bool {
+        self.peer.wants(self.head.slot, self.head.id)
     }
 
     /// Answers it. An answer that nobody wants any more is dropped.
@@ -304,9 +308,13 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
 
     /// Room in the client's queue; `None`: it does not want the answer.
     fn lend(&mut self, len: usize) -> Result<Option<Loan>> {
-        if self.is_cancelled() {
+        if !self.is_wanted() {
             self.answered = true;
             return Ok(None);
+        }
+        // Mostly there is room, and the time does not matter.
+        if let Ok(loan) = self.peer.sender.try_loan_slice(len + HEAD) {
+            return Ok(Some(loan));
         }
         let deadline = Instant::now() + self.shared.slow;
         loop {
@@ -338,7 +346,8 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
     }
 
     fn send(&mut self, mut loan: Loan, what: u32, who: u32) -> Result<()> {
-        let head = Head { what, who, id: self.head.id, deadline: 0, slot: 0, zero: 0 };
+        let Head { id, slot, .. } = self.head;
+        let head = Head { what, who, id, deadline: 0, slot, zero: 0 };
         loan[..HEAD].copy_from_slice(head.as_bytes());
         self.answered = true;
         loan.send().map_err(|error| match error {
