@@ -116,6 +116,11 @@ pub struct TopicReport {
     pub subscribers: Vec<SubscriberReport>,
     /// Segments that say that they are a member's and are damaged, or that belong to another version: their names.
     pub damaged: Vec<String>,
+    /// Segments of the dead whose memory went with them: their names, which whoever looks next removes.
+    ///
+    /// # Platform-specific behavior
+    /// Windows alone: elsewhere the memory stays until it is removed.
+    pub remains: Vec<String>,
     /// Bytes of memory in all, bells included.
     pub memory: u64,
 }
@@ -202,6 +207,7 @@ pub fn topic(name: &str) -> Result<TopicReport> {
         publishers: Vec::new(),
         subscribers: Vec::new(),
         damaged: Vec::new(),
+        remains: Vec::new(),
         memory: 0,
     };
     let mut tails: Vec<(u64, u64)> = Vec::new();
@@ -225,6 +231,7 @@ pub fn topic(name: &str) -> Result<TopicReport> {
             }
         };
         match seen {
+            Err(_) if entry.stale => report.remains.push(entry.name),
             // It left meanwhile.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(_) => report.damaged.push(entry.name),
@@ -234,7 +241,11 @@ pub fn topic(name: &str) -> Result<TopicReport> {
     for (subscriber, reads) in report.subscribers.iter_mut().zip(readings) {
         subscriber.reads = reads.iter().map(|reading| place(*reading, &tails)).collect();
     }
-    let members = report.publishers.len() + report.subscribers.len() + report.damaged.len() + bells;
+    let members = report.publishers.len()
+        + report.subscribers.len()
+        + report.damaged.len()
+        + report.remains.len()
+        + bells;
     if members == 0 { Err(not_found("inspect topic", name)) } else { Ok(report) }
 }
 

@@ -8,19 +8,32 @@ use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(15);
 
+/// The command, for a shell of this system: built beside this test.
+fn command() -> String {
+    let test = std::env::current_exe().expect("this program's path");
+    let target = test.ancestors().nth(2).expect("its directory");
+    target.join(format!("crossing{}", std::env::consts::EXE_SUFFIX)).display().to_string()
+}
+
 #[test]
 fn a_mutex_is_held_while_its_command_runs_and_passes_on_its_code() {
     let dir = RuntimeDirGuard::new();
-    let hold = shell("echo held; read line; exit 7", "echo held&set /p line=&exit 7");
-    let mut holder = crossing(&dir, &["sync", "mutex", "m", "--"]).args(hold).spawn();
+    // Until an event is set, and not until a line comes: `set /p` of Wine's shell hears no line when the machine is busy.
+    let hold = format!(
+        "echo held{0} {1} sync event wait go{0} exit 7",
+        if cfg!(unix) { ";" } else { "&" },
+        command()
+    );
+    let mut holder = crossing(&dir, &["sync", "mutex", "m", "--"]).args(shell(&hold, &hold)).spawn();
     assert_eq!(holder.expect_line(LIMIT).trim_end(), "held");
     let nothing = shell("true", "exit 0");
     let within = |limit| [&["sync", "mutex", "m", "--timeout", limit, "--"][..], &nothing].concat();
     fails(&dir, &within("50ms"), 4, &[]);
-    holder.tell("go");
+    ok(&dir, &["sync", "event", "set", "go"]);
     assert_eq!(holder.wait(LIMIT).status.code(), Some(7));
     ok(&dir, &within("5s"));
     ok(&dir, &["rm", "mutex.m"]);
+    ok(&dir, &["rm", "event.go"]);
 }
 
 #[test]

@@ -175,6 +175,7 @@ struct TopicJson<'a> {
     publishers: Vec<PublisherJson>,
     subscribers: Vec<SubscriberJson>,
     damaged: &'a [String],
+    remains: &'a [String],
 }
 
 #[derive(Serialize)]
@@ -272,10 +273,18 @@ fn topic(name: &str, json: bool) -> Result<(), Failure> {
     let report = inspect::topic(name)?;
     let publishers: Vec<_> = report.publishers.iter().map(PublisherJson::from).collect();
     let subscribers: Vec<_> = report.subscribers.iter().map(SubscriberJson::from).collect();
-    let TopicReport { name, memory, damaged, .. } = &report;
+    let TopicReport { name, memory, damaged, remains, .. } = &report;
     if json {
         let kind = "topic";
-        return write_json(&TopicJson { name, kind, memory: *memory, publishers, subscribers, damaged });
+        return write_json(&TopicJson {
+            name,
+            kind,
+            memory: *memory,
+            publishers,
+            subscribers,
+            damaged,
+            remains,
+        });
     }
     let mut rows = vec![("name", name.clone()), ("kind", "topic".to_owned())];
     rows.push(("memory", format!("{} ({memory} bytes)", Bytes(*memory))));
@@ -286,6 +295,7 @@ fn topic(name: &str, json: bool) -> Result<(), Failure> {
         rows.extend([("carries", carries), ("overflow", it.overflow.to_owned())]);
     }
     rows.extend(damaged.iter().map(|name| ("damaged", name.clone())));
+    rows.extend(remains.iter().map(|name| ("of the dead", name.clone())));
     write_pairs(rows)?;
     write_line("")?;
     write_bytes(publisher_table(&publishers).as_bytes())?;
