@@ -6,17 +6,17 @@
 //!
 //! | name | what | made by |
 //! |---|---|---|
-//! | `service/NAME/server-N` | a segment with the [`Contract`] | a server; it lives while the segment has its owner |
+//! | `service/NAME/server-N` | a segment with the `Contract` | a server; it lives while the segment has its owner |
 //! | `service/NAME/asked-N` | the queue of its requests | the same |
 //! | `service/NAME/client-N` | a segment with a word for each call that waits: its id | a client; as above |
 //! | `service/NAME/heard-N` | the queue of its replies | the same |
 //!
-//! A request goes to the queue of one living server, by turns; its [`Head`] says whose it is, its id and until when it is
+//! A request goes to the queue of one living server, by turns; its `Head` says whose it is, its id and until when it is
 //! wanted. The server answers into the queue of that client, once. A call that is not wanted any more has its word cleared:
 //! the server looks at it before it begins, and whenever it is asked to.
 //!
 //! # Death
-//! A server: its requests are lost with it. Whoever waits for it looks every [`SLICE`] whether it lives, and is told that it died;
+//! A server: its requests are lost with it. Whoever waits for it looks every 10 ms whether it lives, and is told that it died;
 //! whether it had done what it was asked, nobody knows. Further calls go to other servers. A client: its requests are passed
 //! over, its replies dropped. What the dead left is removed by the next client that looks for servers.
 //!
