@@ -8,7 +8,14 @@ use crossing_sys::memory::MemoryFile;
 use crossing_testkit::{Child, role, unique_name};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+/// Held by tests that remove what is stale, whose ever it is, and by those that leave something stale and look at it.
+fn stale_names_are_mine() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// A segment that stays, and the path of its file.
 fn kept(name: &str) -> PathBuf {
@@ -92,6 +99,7 @@ fn owner(name: &str) -> Child {
 
 #[test]
 fn what_a_killed_owner_left_is_stale_and_reclaimed() {
+    let _stale = stale_names_are_mine();
     for again in ["open", "create", "open_or_create", "remove_stale"] {
         let name = unique_name("killed");
         let mut owner = owner(&name);
@@ -104,7 +112,6 @@ fn what_a_killed_owner_left_is_stale_and_reclaimed() {
             "open" => assert_eq!(Segment::options().open(&name).unwrap_err().kind(), ErrorKind::NotFound),
             "create" => assert!(Segment::options().size(64).create(&name).unwrap().created()),
             "open_or_create" => assert!(Segment::options().size(64).open_or_create(&name).unwrap().created()),
-            // Another test's run of it may have come first.
             _ => drop(registry::remove_stale().unwrap()),
         }
         assert_eq!(registry::inspect(&name).unwrap_err().kind(), ErrorKind::NotFound, "after {again}");
@@ -113,6 +120,7 @@ fn what_a_killed_owner_left_is_stale_and_reclaimed() {
 
 #[test]
 fn what_is_unfinished_is_removed_and_nothing_else() {
+    let _stale = stale_names_are_mine();
     let prefix = unique_name("unfinished");
     let name = |which: &str| format!("{prefix}/{which}");
     let kept = Segment::options().size(64).create(&name("kept")).unwrap();
@@ -213,6 +221,7 @@ fn modes_are_private(path: &std::path::Path) {
 #[cfg(unix)]
 #[test]
 fn a_link_in_the_place_of_a_segment_is_not_followed() {
+    let _stale = stale_names_are_mine();
     let name = unique_name("link");
     let path = file_of(&name, kept(&name));
     let target = std::env::temp_dir().join(unique_name("crossing-link"));
