@@ -3,6 +3,11 @@
 use std::io::{IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::time::Duration;
+
+/// How long the pipes of a command that has ended may be silent before they are left alone.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Tests that passed and failed.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
@@ -86,23 +91,34 @@ impl Run {
         let program = self.command.get_program().to_string_lossy().into_owned();
         self.command.stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = self.command.spawn().map_err(|error| format!("cannot run {program}: {error}"))?;
-        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-        let runner = self.runner;
-        let counted = std::thread::scope(|scope| {
-            let errors = scope.spawn(move || stderr.map(|pipe| stream(pipe, std::io::stderr(), runner)));
-            let mut counted = stdout.map(|pipe| stream(pipe, std::io::stdout(), runner)).unwrap_or_default();
-            counted.add(errors.join().ok().flatten().unwrap_or_default());
-            counted
-        });
-        counts.add(counted);
+        let (done, outcomes) = channel();
+        let (runner, out, err) = (self.runner, child.stdout.take(), child.stderr.take());
+        let told = done.clone();
+        std::thread::spawn(move || out.map(|pipe| stream(pipe, std::io::stdout(), runner, &told)));
+        std::thread::spawn(move || err.map(|pipe| stream(pipe, std::io::stderr(), runner, &done)));
         let status = child.wait().map_err(|error| format!("{program}: {error}"))?;
+        // Both ends come with the command's, unless what it started lives on with its pipes (under Wine a desktop does).
+        let mut open = 2;
+        while open > 0 {
+            match outcomes.recv_timeout(PATIENCE) {
+                Ok(Some(counted)) => counts.add(counted),
+                Ok(None) => open -= 1,
+                Err(_) => break,
+            }
+        }
         if status.success() { Ok(()) } else { Err(format!("{status} from: {}", self.text)) }
     }
 }
 
-/// Copies `from` to `to` as it comes, and counts.
-fn stream(mut from: impl Read, mut to: impl Write, runner: Runner) -> Counts {
-    let mut counts = Counts::default();
+/// Copies `from` to `to` as it comes, and tells the counts of each line that has some; at the end `None`.
+fn stream(mut from: impl Read, mut to: impl Write, runner: Runner, told: &Sender<Option<Counts>>) {
+    let tell = |line: &[u8]| {
+        let counts = summary(&String::from_utf8_lossy(line), runner);
+        if counts != Counts::default() {
+            // Nobody listens any more once the command has ended long ago.
+            let _ = told.send(Some(counts));
+        }
+    };
     let mut line = Vec::new();
     let mut chunk = [0; 4096];
     while let Ok(length) = from.read(&mut chunk) {
@@ -113,15 +129,15 @@ fn stream(mut from: impl Read, mut to: impl Write, runner: Runner) -> Counts {
         let _ = to.write_all(&chunk[..length]).and_then(|()| to.flush());
         for &byte in &chunk[..length] {
             if byte == b'\n' {
-                counts.add(summary(&String::from_utf8_lossy(&line), runner));
+                tell(&line);
                 line.clear();
             } else {
                 line.push(byte);
             }
         }
     }
-    counts.add(summary(&String::from_utf8_lossy(&line), runner));
-    counts
+    tell(&line);
+    let _ = told.send(None);
 }
 
 /// What one line of output reports.

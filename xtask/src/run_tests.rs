@@ -40,3 +40,13 @@ fn a_command_is_counted_and_its_failure_told() {
     assert!(missing.contains("cannot run no-such-program"), "{missing}");
     assert_eq!(total, counts(3, 1));
 }
+
+#[test]
+fn what_a_command_leaves_running_with_its_pipes_is_not_waited_for() {
+    let mut total = Counts::default();
+    // Runs as long as this process, and would hold it up for as long.
+    let script = "tail --pid=$PPID -f /dev/null & echo 'test result: ok. 3 passed; 0 failed'";
+    let left = Run::new(Path::new("/"), "sh", "-c").arg(script).counting(Runner::Libtest);
+    assert_eq!(left.run(&mut total), Ok(()));
+    assert_eq!(total, counts(3, 0));
+}
