@@ -169,7 +169,7 @@ impl Members {
     fn receive(&mut self, input: &mut Input<'_>) {
         let position = if input.byte() % 4 == 0 { input.number(8) } else { self.next };
         let hold = (input.byte() % 2 == 0).then_some(Hold {
-            cursors: &self.cursors,
+            cursors: &mut self.cursors,
             entry: usize::from(input.byte()),
             key: SUBSCRIBER,
         });

@@ -167,12 +167,12 @@ impl Home {
         self.key as u32 == number
     }
 
-    pub(crate) fn forked(&self) -> Option<Error> {
-        self.bell.is_forked().then(|| {
-            Error::new(ErrorKind::ApiMisuse, "use topic", format!("shm:{}", self.topic))
-                .detail("it was opened before fork")
-                .fix("let the child open the topic itself")
-        })
+    /// What a forked child is told.
+    #[cold]
+    pub(crate) fn forked(&self) -> Error {
+        Error::new(ErrorKind::ApiMisuse, "use topic", format!("shm:{}", self.topic))
+            .detail("it was opened before fork")
+            .fix("let the child open the topic itself")
     }
 }
 
@@ -326,6 +326,12 @@ impl Source {
 
     pub(crate) fn is_alive(&self) -> bool {
         self.bell.as_ref().is_some_and(PeerBell::is_alive)
+    }
+
+    /// Whether there is something, as far as it knows already.
+    #[inline]
+    pub(crate) fn has_known(&self) -> bool {
+        self.next < self.known
     }
 
     /// Whether there is something. It looks at the ring's tail and not at the next slot, which the publisher is about to

@@ -127,8 +127,8 @@ impl Core {
     /// Whether the next message may be published; `Ok(false)`: it is to be dropped.
     #[inline]
     fn ready(&mut self, until: Until) -> Result<bool, SendError> {
-        if let Some(error) = self.home.forked() {
-            return Err(SendError::Os(error));
+        if self.home.bell.is_forked() {
+            return Err(SendError::Os(self.home.forked()));
         }
         self.hear().map_err(SendError::Os)?;
         if self.has_room() { Ok(true) } else { self.full(until) }
@@ -190,8 +190,8 @@ impl Core {
     /// A loan, of which it is not told whether it may be published.
     #[inline]
     fn loan(&mut self, len: usize) -> Result<broadcast::Loan, LoanError> {
-        if let Some(error) = self.home.forked() {
-            return Err(LoanError::Os(error));
+        if self.home.bell.is_forked() {
+            return Err(LoanError::Os(self.home.forked()));
         }
         let mut again = true;
         loop {

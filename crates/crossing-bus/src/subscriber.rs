@@ -9,7 +9,7 @@ use crate::member::{self, Home, Role, Source};
 use crate::options::{Terms, Waiting};
 use crate::payload::Payload;
 use crate::sample::Sample;
-use crossing_ring::broadcast::{Cursors, Hold, Manner, Memory, Outcome};
+use crossing_ring::broadcast::{Cursors, Hold, Manner, Memory, Note, Outcome};
 use crossing_sync::Until;
 use crossing_sys::{Error, ErrorKind, Result, asymmetric, crash};
 use std::fmt;
@@ -64,8 +64,7 @@ pub(crate) fn peek<T: Payload + ?Sized>(topic: &str, terms: &Terms) -> Result<Op
             // Overwritten while it was read: there is a newer one.
             if let Ok(taken) = source.ring.take(position, &mut manner) {
                 let publisher = source.ring.header().key();
-                let (body, payload) = (taken.body, PhantomData);
-                return Ok(Some(Sample { body, publisher, position, missed: 0, payload }));
+                return Ok(Some(Sample::new(taken.body, Note { publisher, position, missed: 0 })));
             }
         }
     }
@@ -146,6 +145,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
                 _ => {}
             }
         }
+        self.memory.forget();
         member::tidy(&self.home.topic, &found);
         Ok(())
     }
@@ -234,31 +234,39 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     /// A publisher that has something new, the one after the last one first.
     #[inline]
     fn find(&mut self) -> Result<Option<usize>> {
-        if let Some(error) = self.home.forked() {
-            return Err(error);
+        if self.home.bell.is_forked() {
+            return Err(self.home.forked());
         }
         if self.home.bell.news() != self.news {
             self.look(false)?;
         }
-        let count = self.sources.len();
-        if self.turn >= count {
+        if self.turn >= self.sources.len() {
             // There were more.
             self.turn = 0;
         }
+        match self.sources.get(self.turn) {
+            Some(source) if source.has_known() => Ok(Some(self.turn)),
+            _ => Ok(self.search()),
+        }
+    }
+
+    /// As [`find`](Self::find), where it must look at what the publishers say.
+    fn search(&mut self) -> Option<usize> {
+        let count = self.sources.len();
         for step in 0..count {
             // Cheaper than a division.
             let at = self.turn + step;
             let index = if at >= count { at - count } else { at };
             let source = &mut self.sources[index];
             if source.is_ready() {
-                return Ok(Some(index));
+                return Some(index);
             }
             if source.owed {
                 // Everything was read.
                 source.settle();
             }
         }
-        Ok(None)
+        None
     }
 
     /// Takes the next message of a publisher.
@@ -266,7 +274,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     fn take(&mut self, index: usize) -> Result<Sample<T>, Outcome> {
         let source = &mut self.sources[index];
         let hold = self.terms.in_place.then_some(Hold {
-            cursors: &self.cursors,
+            cursors: &mut self.cursors,
             entry: source.entry,
             key: self.home.key,
         });
@@ -283,8 +291,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             source.settle();
         }
         self.turn = index + 1;
-        let publisher = source.key;
-        Ok(Sample { body: taken.body, publisher, position, missed, payload: PhantomData })
+        Ok(Sample::new(taken.body, Note { publisher: source.key, position, missed }))
     }
 
     /// What there seemed to be is none: goes on behind it.

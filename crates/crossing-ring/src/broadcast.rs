@@ -41,6 +41,8 @@ pub use self::bell::{BELL_DOORBELLS, BELL_LEN, Bell};
 #[cfg(not(loom))]
 pub use self::body::{Body, Loan, Memory};
 #[cfg(not(loom))]
+pub use self::scratch::Note;
+#[cfg(not(loom))]
 pub use self::cursors::{Cursors, MAX_RINGS, PeerCursors, Reading, cursors_len};
 #[cfg(not(loom))]
 pub use self::event::{EVENT_IDS, EVENT_LEN, EventBell, EventSet};

@@ -210,7 +210,7 @@ fn what_is_held_is_not_lent_again() {
     let mut memory = Memory::default();
     macro_rules! take {
         ($position:expr) => {{
-            let hold = Some(Hold { cursors: &cursors, entry, key: 9 });
+            let hold = Some(Hold { cursors: &mut cursors, entry, key: 9 });
             reader.take($position, &mut Manner { hold, memory: &mut memory, len: None })
         }};
     }

@@ -13,7 +13,7 @@
 
 #![allow(unsafe_code)] // says which structs are atomics
 
-use super::view::{View, atomics};
+use super::view::{Fixed, View};
 use super::words;
 use crossing_shm::Region;
 use crossing_sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -49,6 +49,7 @@ unsafe impl super::view::Atomics for BellWords {}
 #[derive(Debug)]
 pub struct Bell {
     view: View,
+    words: Fixed<BellWords>,
     me: Arc<Participant>,
 }
 
@@ -63,7 +64,9 @@ impl Bell {
 
     /// The same, with `more` bytes behind it.
     pub(super) fn open_with(region: &Region, more: usize) -> Result<Self> {
-        Ok(Self { view: View::own(region, BELL_LEN + more)?, me: region.require_participant("open topic")? })
+        let view = View::own(region, BELL_LEN + more)?;
+        let words = Fixed::new(&view, 0);
+        Ok(Self { view, words, me: region.require_participant("open topic")? })
     }
 
     /// The words behind it.
@@ -74,7 +77,7 @@ impl Bell {
 
     #[inline]
     fn words(&self) -> &BellWords {
-        atomics(&self.view, 0)
+        &self.words
     }
 
     /// The doorbells beside it.
@@ -89,7 +92,7 @@ impl Bell {
 
     /// Another handle of the same bell.
     pub(super) fn twin(&self) -> Self {
-        Self { view: self.view.clone(), me: Arc::clone(&self.me) }
+        Self { view: self.view.clone(), words: Fixed::new(&self.view, 0), me: Arc::clone(&self.me) }
     }
 
     pub(super) fn participant(&self) -> &Arc<Participant> {

@@ -1,43 +1,19 @@
 //! Received and lent messages, wherever their bytes lie.
-#![allow(unsafe_code)] // slices of chunks that are held or lent, and plain values in place
+#![allow(unsafe_code)] // plain values in place
 
-use super::cursors::Hazard;
-use super::ring::Ring;
-use super::scratch::{Scratch, Short};
+use super::scratch::{Note, Scratch, Short};
 use crossing_sync::{Plain, view};
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::ptr::NonNull;
-use std::sync::{Arc, Mutex, PoisonError};
-use zerocopy::{FromBytes, Immutable, IntoBytes};
-
-/// A message in its publisher's memory, which does not change as long as this is held.
-pub(super) struct Held {
-    pub(super) place: NonNull<u8>,
-    pub(super) len: usize,
-    pub(super) _hazard: Hazard,
-    pub(super) _ring: Arc<Ring>,
-}
-
-// SAFETY: the memory stays mapped while the ring lives, and is only read.
-unsafe impl Send for Held {}
-// SAFETY: as above.
-unsafe impl Sync for Held {}
 
 /// A received message. Derefs to its bytes.
-pub struct Body(pub(super) Kind);
-
-pub(super) enum Kind {
-    Short(Short),
-    Held(Held),
-    Copied(Copied),
-}
+pub struct Body(pub(super) Short);
 
 impl Body {
     /// Whether the bytes lie in the publisher's memory, and were not copied.
     #[must_use]
     pub fn is_in_place(&self) -> bool {
-        matches!(self.0, Kind::Held(_))
+        self.0.is_in_place()
     }
 
     /// The value that the bytes are; `None` if they are none, by length or alignment.
@@ -46,6 +22,19 @@ impl Body {
     pub fn value<T: Plain>(&self) -> Option<&T> {
         view(self)
     }
+
+    /// What [`set_note`](Self::set_note) said of it.
+    #[inline]
+    #[must_use]
+    pub fn note(&self) -> &Note {
+        self.0.note()
+    }
+
+    /// Says something of it.
+    #[inline]
+    pub fn set_note(&mut self, note: Note) {
+        self.0.set_note(note);
+    }
 }
 
 impl Deref for Body {
@@ -53,12 +42,7 @@ impl Deref for Body {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        match &self.0 {
-            Kind::Short(short) => short,
-            // SAFETY: inside of the mapped ring, which `_ring` keeps; the hazard keeps the publisher from lending the chunk.
-            Kind::Held(held) => unsafe { std::slice::from_raw_parts(held.place.as_ptr(), held.len) },
-            Kind::Copied(copied) => copied,
-        }
+        self.0.bytes()
     }
 }
 
@@ -69,33 +53,12 @@ impl fmt::Debug for Body {
 }
 
 /// A message that is being written. Derefs to its bytes; what they are at first is not told.
-pub struct Loan(pub(super) Lent);
-
-pub(super) enum Lent {
-    Short(Short),
-    Chunk(Chunk),
-}
-
-/// A chunk that no slot names and nobody holds.
-pub(super) struct Chunk {
-    pub(super) place: NonNull<u8>,
-    pub(super) len: usize,
-    pub(super) index: u32,
-    pub(super) ring: Arc<Ring>,
-}
-
-// SAFETY: the memory stays mapped while the ring lives, and is this chunk's alone until it is published or given back.
-unsafe impl Send for Chunk {}
-// SAFETY: as above.
-unsafe impl Sync for Chunk {}
+pub struct Loan(pub(super) Short);
 
 impl Loan {
     /// Shortens it to `len` bytes, if it is longer.
     pub fn truncate(&mut self, len: usize) {
-        match &mut self.0 {
-            Lent::Short(short) => short.truncate(len),
-            Lent::Chunk(chunk) => chunk.len = chunk.len.min(len),
-        }
+        self.0.truncate(len);
     }
 
     /// The value that the bytes are; `None` if they are none, by length or alignment.
@@ -121,22 +84,14 @@ impl Deref for Loan {
 
     #[inline]
     fn deref(&self) -> &[u8] {
-        match &self.0 {
-            Lent::Short(short) => short,
-            // SAFETY: inside of the mapped ring, which the chunk keeps; written through this loan alone.
-            Lent::Chunk(chunk) => unsafe { std::slice::from_raw_parts(chunk.place.as_ptr(), chunk.len) },
-        }
+        self.0.bytes()
     }
 }
 
 impl DerefMut for Loan {
     #[inline]
     fn deref_mut(&mut self) -> &mut [u8] {
-        match &mut self.0 {
-            Lent::Short(short) => short,
-            // SAFETY: as in `deref`; peers map it for reading alone, and this is borrowed exclusively.
-            Lent::Chunk(chunk) => unsafe { std::slice::from_raw_parts_mut(chunk.place.as_ptr(), chunk.len) },
-        }
+        self.0.bytes_mut()
     }
 }
 
@@ -146,68 +101,16 @@ impl fmt::Debug for Loan {
     }
 }
 
-/// A line of a copy: as aligned as a chunk.
-#[derive(Debug, Clone, Copy, FromBytes, IntoBytes, Immutable)]
-#[repr(C, align(64))]
-struct Line([u8; 64]);
-
-/// A message that was copied out, whose memory goes back to the subscriber.
-pub(super) struct Copied {
-    lines: Vec<Line>,
-    len: usize,
-    pool: Arc<Copies>,
-}
-
-impl Copied {
-    pub(super) fn room(&mut self, len: usize) -> &mut [u8] {
-        if self.lines.len() < len.div_ceil(64) {
-            self.lines.resize(len.div_ceil(64), Line([0; 64]));
-        }
-        self.len = len;
-        &mut self.lines.as_mut_bytes()[..len]
-    }
-}
-
-impl Deref for Copied {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
-        &self.lines.as_bytes()[..self.len]
-    }
-}
-
-impl Drop for Copied {
-    fn drop(&mut self) {
-        self.pool.give_back(std::mem::take(&mut self.lines));
-    }
-}
-
-/// Where short messages and copies of long ones lie, of one subscriber; used again: no allocation once there are as many as
-/// the user holds at a time.
+/// Where messages of one subscriber lie that are not read in place, and its handles of those that are; used again: no
+/// allocation once there are as many as the user holds at a time.
 #[derive(Debug, Default)]
 pub struct Memory {
     pub(super) scratch: Scratch,
-    pub(super) copies: Arc<Copies>,
 }
 
-/// Memory for copies of long messages.
-#[derive(Debug, Default)]
-pub(super) struct Copies(Mutex<Vec<Vec<Line>>>);
-
-/// As many are kept; beyond, they are given back to the system.
-const KEPT: usize = 64;
-
-impl Copies {
-    pub(super) fn take(pool: &Arc<Self>) -> Copied {
-        let lines = pool.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        Copied { lines, len: 0, pool: Arc::clone(pool) }
-    }
-
-    fn give_back(&self, lines: Vec<Line>) {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() < KEPT {
-            kept.push(lines);
-        }
+impl Memory {
+    /// Lets go of the publishers' memory of which no message is held.
+    pub fn forget(&mut self) {
+        self.scratch.forget();
     }
 }

@@ -20,7 +20,7 @@ use super::view::{self, View, atomics};
 use super::words;
 use crossing_shm::{Offset, Region};
 use crossing_sync::Participant;
-use crossing_sync::atomic::{AtomicU64, Ordering};
+use crossing_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crossing_sys::{Result, crash};
 use std::sync::Arc;
 
@@ -64,54 +64,22 @@ fn hazards(view: &View, count: u32) -> &[AtomicU64] {
 pub struct Board {
     view: View,
     borrowed: u32,
-    /// Which hazards are in use: this process's own book.
-    used: AtomicU64,
+    /// Which hazards are in use: this process's own book. Its subscriber alone takes, whoever drops a message gives back.
+    used: [AtomicU32; MAX_BORROWED as usize],
     /// Its place among the bell's participants: by its lock publishers know that hazards count.
     _alive: Arc<Participant>,
 }
 
-/// A hazard word that is set. Dropping it clears the word.
-#[derive(Debug)]
-pub struct Hazard {
-    board: Arc<Board>,
-    index: u32,
-}
-
 impl Board {
-    /// Sets a hazard; `None` if as many are set as may be.
-    pub(super) fn set(self: &Arc<Self>, entry: usize, chunk: u32) -> Option<Hazard> {
-        let all = u64::MAX >> (64 - self.borrowed);
-        // Relaxed: this process's own book; the words themselves are ordered below.
-        let mut used = self.used.load(Ordering::Relaxed);
-        let index = loop {
-            let free = !used & all;
-            if free == 0 {
-                return None;
-            }
-            let index = free.trailing_zeros();
-            // ORD: hazard-book (acquire) <-> hazard-unbook
-            match self.used.compare_exchange_weak(
-                used,
-                used | 1 << index,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => break index,
-                Err(now) => used = now,
-            }
-        };
-        let what = (entry as u64 + 1) << 32 | (u64::from(chunk) + 1);
-        words::mark(&hazards(&self.view, self.borrowed)[index as usize], what);
-        crash::point("topic.hold.set");
-        Some(Hazard { board: Arc::clone(self), index })
-    }
-}
-
-impl Drop for Hazard {
-    fn drop(&mut self) {
-        words::unmark(&hazards(&self.board.view, self.board.borrowed)[self.index as usize]);
-        // ORD: hazard-unbook (release) <-> hazard-book
-        self.board.used.fetch_and(!(1 << self.index), Ordering::Release);
+    /// Takes the hazard back.
+    pub(super) fn clear(&self, hazard: u32) {
+        if let (Some(word), Some(used)) =
+            (hazards(&self.view, self.borrowed).get(hazard as usize), self.used.get(hazard as usize))
+        {
+            words::unmark(word);
+            // ORD: hazard-unbook (release) <-> hazard-book
+            used.store(0, Ordering::Release);
+        }
     }
 }
 
@@ -133,15 +101,28 @@ impl Cursors {
         header.check()?;
         let taken = vec![false; MAX_RINGS].into_boxed_slice();
         let view = View::own(region, cursors_len())?;
-        let board = Board { view, borrowed: header.borrowed(), used: AtomicU64::new(0), _alive: alive };
+        let used = std::array::from_fn(|_| AtomicU32::new(0));
+        let board = Board { view, borrowed: header.borrowed(), used, _alive: alive };
         Ok(Self { board: Arc::new(board), taken })
     }
 
     /// Where messages that are held are marked.
     #[inline]
-    #[must_use]
-    pub fn board(&self) -> &Arc<Board> {
+    pub(super) fn board(&self) -> &Arc<Board> {
         &self.board
+    }
+
+    /// Sets a hazard; `None` if as many are set as may be. [`Board::clear`] takes it back.
+    pub(super) fn mark(&mut self, entry: usize, chunk: u32) -> Option<u32> {
+        let board = &*self.board;
+        let words = hazards(&board.view, board.borrowed);
+        // ORD: hazard-book (acquire) <-> hazard-unbook
+        let free = board.used.iter().zip(words).position(|(used, _)| used.load(Ordering::Acquire) == 0)?;
+        // Relaxed: who gives it back was handed it by this thread.
+        board.used[free].store(1, Ordering::Relaxed);
+        words::mark(&words[free], (entry as u64 + 1) << 32 | (u64::from(chunk) + 1));
+        crash::point("topic.hold.set");
+        Some(free as u32)
     }
 
     /// Begins with publisher `key` at `position`; `None` if there are too many publishers.

@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const RING_MAGIC: [u8; 8] = *b"CROSRING";
 const CURSORS_MAGIC: [u8; 8] = *b"CROSCURS";
-const MAJOR: u16 = 2;
+const MAJOR: u16 = 3;
 const MINOR: u16 = 0;
 
 /// The most messages that a ring keeps.
@@ -24,6 +24,9 @@ pub const MAX_ALIGN: u32 = 64;
 pub const MAX_INLINE: usize = 112;
 /// Bytes of a descriptor before the message that rides inside.
 pub(super) const SLOT_HEAD: usize = 16;
+/// What a message of up to so many bytes takes, if no message is longer, is a line of its own, apart from its descriptor: where
+/// both together would take two lines, four descriptors share one.
+const LINE: usize = 64;
 
 /// What the members of one topic must agree on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -100,6 +103,8 @@ pub(super) struct RingLayout {
     pub(super) max_subscribers: usize,
     pub(super) slots: usize,
     pub(super) slot_len: usize,
+    pub(super) bodies: usize,
+    pub(super) body_len: usize,
     pub(super) gaps: usize,
     pub(super) chunks: usize,
     pub(super) chunk_len: usize,
@@ -169,6 +174,7 @@ impl RingHeader {
         let inline = match max_len {
             _ if shape.align > 16 => 0,
             0..=48 => 48,
+            49..=64 => LINE as u32,
             _ => MAX_INLINE as u32,
         };
         let mut header = Self {
@@ -271,7 +277,7 @@ impl RingHeader {
             && self.depth <= MAX_DEPTH
             && self.max_len > 0
             && self.key != 0
-            && [0, 48, MAX_INLINE as u32].contains(&self.inline)
+            && [0, 48, LINE as u32, MAX_INLINE as u32].contains(&self.inline)
             && (1..=MAX_SUBSCRIBERS).contains(&self.max_subscribers)
             && (1..=MAX_BORROWED).contains(&self.max_borrowed)
             && (1..=MAX_LOANS).contains(&self.max_loans)
@@ -288,8 +294,13 @@ impl RingHeader {
         let tail = size_of::<Self>();
         let admitted = tail + 64;
         let slots = admitted.checked_add((self.max_subscribers as usize * 16).next_multiple_of(64))?;
-        let slot_len = (SLOT_HEAD + inline).next_multiple_of(64);
-        let gaps = slots.checked_add(depth.checked_mul(slot_len)?)?;
+        let together = (SLOT_HEAD + inline).next_multiple_of(64);
+        let (slot_len, body_len) = if inline == LINE { (SLOT_HEAD, LINE) } else { (together, together) };
+        let after = slots.checked_add(depth.checked_mul(slot_len)?.checked_next_multiple_of(64)?)?;
+        let (bodies, gaps) = match inline {
+            LINE => (after, after.checked_add(depth.checked_mul(LINE)?)?),
+            _ => (slots + SLOT_HEAD, after),
+        };
         let gaps_len = if self.shape.drops_newest() { (depth * 8).next_multiple_of(64) } else { 0 };
         let chunks = gaps.checked_add(gaps_len)?;
         // Messages that ride inside need no chunks.
@@ -312,6 +323,8 @@ impl RingHeader {
             max_subscribers: self.max_subscribers as usize,
             slots,
             slot_len,
+            bodies,
+            body_len,
             gaps,
             chunks,
             chunk_len,

@@ -1,9 +1,10 @@
 //! A subscriber's side of a publisher's ring. The protocol stands at the top of `ring.rs`.
 
-use super::body::{Body, Copies, Held, Kind, Memory};
+use super::body::{Body, Memory};
 use super::cursors::Cursors;
 use super::layout::RingHeader;
 use super::ring::{GAP, INLINE, Ring};
+use super::scratch::NONE;
 use super::words::{self, Seen};
 use crossing_shm::Region;
 use crossing_sync::atomic::Ordering;
@@ -28,7 +29,7 @@ pub enum Outcome {
 #[derive(Debug)]
 pub struct Hold<'a> {
     /// Where it is marked.
-    pub cursors: &'a Cursors,
+    pub cursors: &'a mut Cursors,
     /// The index of the ring's entry there.
     pub entry: usize,
     /// The subscriber's number.
@@ -122,7 +123,7 @@ impl RingReader {
     #[inline]
     #[must_use]
     pub fn has(&self, position: u64) -> bool {
-        let slot = self.ring.slot(self.ring.index(position));
+        let slot = self.ring.slot(position);
         words::see(&slot[0], position) != Seen::NotYet
     }
 
@@ -149,9 +150,8 @@ impl RingReader {
     /// The outcomes.
     #[inline]
     pub fn take(&mut self, position: u64, manner: &mut Manner<'_>) -> Result<Taken, Outcome> {
-        let ring = &self.ring;
-        let index = ring.index(position);
-        let slot = ring.slot(index);
+        let ring = &*self.ring;
+        let slot = ring.slot(position);
         match words::see(&slot[0], position) {
             Seen::Done => {}
             Seen::NotYet => return Err(Outcome::NotYet),
@@ -163,29 +163,25 @@ impl RingReader {
         if chunk & !GAP != INLINE {
             return self.take_long(position, manner, len, chunk);
         }
-        let dropped = self.gap_before(index, chunk);
-        let max = ring.layout.inline.min(ring.layout.max_len as usize);
-        let fits = len <= max && manner.len.is_none_or(|wanted| wanted == len);
+        let dropped = self.gap_before(position, chunk);
+        let fits = len <= ring.max_short && manner.len.is_none_or(|wanted| wanted == len);
         if !fits {
             return Err(if words::is_still(&slot[0], position) { Outcome::Damaged } else { Outcome::Gone });
         }
-        let mut short = manner.memory.scratch.take(len);
-        for (to, word) in short.words().iter_mut().zip(&slot[2..]).take(len.div_ceil(8)) {
-            // Relaxed: as above.
-            *to = word.load(Ordering::Relaxed);
-        }
+        let mut short = manner.memory.scratch.take();
+        words::read(ring.bodies.row(position), short.words(len), len);
         if !words::is_still(&slot[0], position) {
-            manner.memory.scratch.put(short);
             return Err(Outcome::Gone);
         }
-        Ok(Taken { body: Body(Kind::Short(short)), dropped })
+        Ok(Taken { body: Body(short), dropped })
     }
 
     #[inline]
-    fn gap_before(&self, index: usize, chunk: u32) -> u64 {
+    fn gap_before(&self, position: u64, chunk: u32) -> u64 {
         if chunk & GAP == 0 {
             return 0;
         }
+        let index = self.ring.index(position);
         // Relaxed: ordered by the sequence before and the fence after.
         self.ring.gap(index).map_or(0, |gap| gap.load(Ordering::Relaxed))
     }
@@ -198,10 +194,13 @@ impl RingReader {
         len: usize,
         chunk: u32,
     ) -> Result<Taken, Outcome> {
-        let hold = manner.hold.as_ref().filter(|hold| self.is_admitted(hold.key));
-        let (ring, index) = (&self.ring, self.ring.index(position));
-        let slot = ring.slot(index);
-        let dropped = self.gap_before(index, chunk);
+        let hold = match &mut manner.hold {
+            Some(hold) if self.is_admitted(hold.key) => Some(hold),
+            _ => None,
+        };
+        let ring = &self.ring;
+        let slot = ring.slot(position);
+        let dropped = self.gap_before(position, chunk);
         // Checked next; a 0 is none.
         let chunk = (chunk & !GAP).wrapping_sub(1);
         let fits = len <= ring.layout.max_len as usize
@@ -211,23 +210,22 @@ impl RingReader {
             return Err(if words::is_still(&slot[0], position) { Outcome::Damaged } else { Outcome::Gone });
         }
         let place = ring.chunk(chunk);
-        let body = if let Some(hold) = hold {
-            let hazard = hold.cursors.board().set(hold.entry, chunk).ok_or(Outcome::AllHeld)?;
+        let mut body = manner.memory.scratch.take();
+        if let Some(hold) = hold {
+            let hazard = hold.cursors.mark(hold.entry, chunk).ok_or(Outcome::AllHeld)?;
+            // Dropping the body takes the hazard back.
+            body.tie(ring.view.place(place, len), len, NONE, ring);
+            body.hold(hold.cursors.board(), hazard);
             if !words::may_read(&slot[0], position) {
                 return Err(Outcome::Gone);
             }
             crash::point("topic.hold.held");
-            let held =
-                Held { place: ring.view.place(place, len), len, _hazard: hazard, _ring: Arc::clone(ring) };
-            Body(Kind::Held(held))
         } else {
-            let mut copied = Copies::take(&manner.memory.copies);
-            ring.view.copy_out(place, copied.room(len));
+            ring.view.copy_out(place, body.room(len));
             if !words::is_still(&slot[0], position) {
                 return Err(Outcome::Gone);
             }
-            Body(Kind::Copied(copied))
-        };
-        Ok(Taken { body, dropped })
+        }
+        Ok(Taken { body: Body(body), dropped })
     }
 }

@@ -34,7 +34,7 @@
 //! and can; who does not trust it copies.
 
 use super::layout::{RingHeader, RingLayout, SLOT_HEAD};
-use super::view::{View, atomics, words};
+use super::view::{Fixed, Table, View, atomics, words};
 use crossing_shm::{Offset, Region};
 use crossing_sync::atomic::AtomicU64;
 use crossing_sys::Result;
@@ -49,6 +49,13 @@ pub(super) struct Ring {
     pub(super) view: View,
     pub(super) layout: RingLayout,
     pub(super) header: RingHeader,
+    /// Of each slot: sequence; length and chunk.
+    pub(super) heads: Table,
+    /// Of each slot: the bytes of a short message.
+    pub(super) bodies: Table,
+    pub(super) tail: Fixed<AtomicU64>,
+    /// The longest message that may lie in a slot.
+    pub(super) max_short: usize,
 }
 
 impl Ring {
@@ -56,7 +63,12 @@ impl Ring {
         let header = region.read(Offset::<RingHeader>::new(0))?;
         let layout = header.check(region.len())?;
         let view = if own { View::own(region, layout.len)? } else { View::of_peer(region, layout.len)? };
-        Ok(Self { view, layout, header })
+        let (depth, words) = (layout.depth, layout.inline / 8);
+        let heads = Table::new(&view, layout.slots, layout.slot_len, SLOT_HEAD / 8, depth);
+        let bodies = Table::new(&view, layout.bodies, layout.body_len, words, depth);
+        let tail = Fixed::new(&view, layout.tail);
+        let max_short = layout.inline.min(layout.max_len as usize);
+        Ok(Self { view, layout, header, heads, bodies, tail, max_short })
     }
 
     #[inline]
@@ -64,21 +76,10 @@ impl Ring {
         (position & u64::from(self.layout.depth - 1)) as usize
     }
 
-    /// The words of a slot: sequence, length and chunk, then the bytes of a short message.
+    /// The words of a slot, but for the bytes of a short message: sequence; length and chunk.
     #[inline]
-    pub(super) fn slot(&self, index: usize) -> &[AtomicU64] {
-        let (len, inline) = (self.layout.slot_len, self.layout.inline);
-        words(&self.view, self.layout.slots + index * len, (SLOT_HEAD + inline) / 8)
-    }
-
-    /// Brings the slot of a position near, to be written if `WRITE`.
-    #[inline]
-    pub(super) fn prefetch<const WRITE: bool>(&self, position: u64) {
-        let place = self.layout.slots + self.index(position) * self.layout.slot_len;
-        self.view.prefetch::<WRITE>(place);
-        if self.layout.slot_len > 64 {
-            self.view.prefetch::<WRITE>(place + 64);
-        }
+    pub(super) fn slot(&self, position: u64) -> &[AtomicU64; 2] {
+        self.heads.first(position)
     }
 
     /// How many messages were dropped before the one in slot `index`, where it says so.
@@ -89,7 +90,7 @@ impl Ring {
 
     #[inline]
     pub(super) fn tail(&self) -> &AtomicU64 {
-        atomics(&self.view, self.layout.tail)
+        &self.tail
     }
 
     /// Not 0 once the publisher has left.

@@ -40,6 +40,118 @@ pub(super) fn words(view: &View, offset: usize, count: usize) -> &[AtomicU64] {
     unsafe { std::slice::from_raw_parts(place.as_ptr(), count) }
 }
 
+/// One thing at a place that was checked once.
+pub(super) struct Fixed<T> {
+    place: NonNull<T>,
+    _view: View,
+}
+
+// SAFETY: reached through atomics alone, and mapped as long as the view lives.
+unsafe impl<T: Atomics> Send for Fixed<T> {}
+// SAFETY: as above.
+unsafe impl<T: Atomics> Sync for Fixed<T> {}
+
+impl<T: Atomics> Fixed<T> {
+    /// The thing at `offset`, as [`atomics`].
+    pub(super) fn new(view: &View, offset: usize) -> Self {
+        Self { place: NonNull::from(atomics::<T>(view, offset)), _view: view.clone() }
+    }
+}
+
+impl<T> std::fmt::Debug for Fixed<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Fixed").field("place", &self.place).finish_non_exhaustive()
+    }
+}
+
+impl<T: Atomics> std::ops::Deref for Fixed<T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        // SAFETY: checked when this was made; mapped as long as the view lives.
+        unsafe { self.place.as_ref() }
+    }
+}
+
+/// Rows of words at equal distances, a power of two of them, whose places were checked once.
+#[derive(Debug)]
+pub(super) struct Table {
+    base: NonNull<u8>,
+    stride: usize,
+    words: usize,
+    mask: u64,
+    _view: View,
+}
+
+// SAFETY: reached through atomics alone, and mapped as long as the view lives.
+unsafe impl Send for Table {}
+// SAFETY: as above.
+unsafe impl Sync for Table {}
+
+impl Table {
+    /// `rows` rows of `words` words, `stride` bytes apart, the first at `offset`.
+    pub(super) fn new(view: &View, offset: usize, stride: usize, words: usize, rows: u32) -> Self {
+        let last = (rows as usize - 1).checked_mul(stride).and_then(|last| last.checked_add(offset));
+        let end = last.and_then(|last| last.checked_add(words.checked_mul(8)?));
+        let aligned = offset.is_multiple_of(8) && stride.is_multiple_of(8);
+        assert!(rows.is_power_of_two() && aligned && end.is_some_and(|end| end <= view.len));
+        // SAFETY: inside of the claimed range, as just checked.
+        let base = unsafe { view.base.add(offset) };
+        Self { base, stride, words, mask: u64::from(rows - 1), _view: view.clone() }
+    }
+
+    #[inline]
+    fn place(&self, position: u64) -> NonNull<AtomicU64> {
+        let row = (position & self.mask) as usize;
+        // SAFETY: the row lies inside of the claimed range, as `new` has checked.
+        unsafe { self.base.add(row * self.stride) }.cast()
+    }
+
+    /// The row of a position.
+    #[inline]
+    pub(super) fn row(&self, position: u64) -> &[AtomicU64] {
+        // SAFETY: as in `place`; mapped as long as the view lives, aligned, and atomics tolerate other writers.
+        unsafe { std::slice::from_raw_parts(self.place(position).as_ptr(), self.words) }
+    }
+
+    /// The first `N` words of it.
+    #[inline]
+    pub(super) fn first<const N: usize>(&self, position: u64) -> &[AtomicU64; N] {
+        assert!(N <= self.words);
+        // SAFETY: as in `row`, which has as many.
+        unsafe { &*self.place(position).as_ptr().cast() }
+    }
+
+    /// Brings the row near, to be written if `WRITE`. A hint: of no effect but on time.
+    #[inline]
+    pub(super) fn prefetch<const WRITE: bool>(&self, position: u64) {
+        let place = self.place(position).as_ptr().cast();
+        hint::<WRITE>(place);
+        if self.words > 8 {
+            hint::<WRITE>(place.wrapping_add(64));
+        }
+    }
+}
+
+/// Brings a line near.
+#[inline]
+fn hint<const WRITE: bool>(line: *const u8) {
+    #[cfg(target_arch = "x86_64")]
+    {
+        use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
+        if WRITE {
+            // SAFETY: a hint, whatever the address.
+            unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.cast()) };
+        } else {
+            // SAFETY: as above.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
+        }
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = line;
+}
+
 /// A range from the start of a region, kept mapped.
 #[derive(Debug, Clone)]
 pub(super) struct View {
@@ -90,25 +202,5 @@ impl View {
         assert!(offset <= self.len && len <= self.len - offset);
         // SAFETY: inside of the claimed range, as just checked.
         unsafe { self.base.add(offset) }
-    }
-
-    /// Brings a line near, to be written if `WRITE`. A hint: of no effect but on time.
-    #[inline]
-    pub(super) fn prefetch<const WRITE: bool>(&self, offset: usize) {
-        #[cfg(target_arch = "x86_64")]
-        if offset < self.len {
-            use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
-            // SAFETY: inside of the claimed range, as just checked.
-            let line = unsafe { self.base.add(offset) }.as_ptr().cast::<i8>();
-            if WRITE {
-                // SAFETY: a hint.
-                unsafe { _mm_prefetch::<_MM_HINT_ET0>(line) };
-            } else {
-                // SAFETY: a hint.
-                unsafe { _mm_prefetch::<_MM_HINT_T0>(line) };
-            }
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = offset;
     }
 }

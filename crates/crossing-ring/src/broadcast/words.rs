@@ -91,11 +91,61 @@ pub fn is_still(sequence: &AtomicU64, position: u64) -> bool {
     sequence.load(Ordering::Relaxed) == done(position)
 }
 
+/// Writes the bytes of a short message, as far as there is room: a slot has enough for the longest one.
+#[inline]
+pub fn write(body: &[AtomicU64], message: &[u8]) {
+    let (words, rest) = message.as_chunks::<8>();
+    let (blocks, single) = words.as_chunks::<4>();
+    let (rooms, _) = body.as_chunks::<4>();
+    for (room, block) in rooms.iter().zip(blocks) {
+        // Relaxed, here and below: published by the sequence.
+        room[0].store(u64::from_ne_bytes(block[0]), Ordering::Relaxed);
+        room[1].store(u64::from_ne_bytes(block[1]), Ordering::Relaxed);
+        room[2].store(u64::from_ne_bytes(block[2]), Ordering::Relaxed);
+        room[3].store(u64::from_ne_bytes(block[3]), Ordering::Relaxed);
+    }
+    if single.is_empty() && rest.is_empty() {
+        return;
+    }
+    let mut left = body.iter().skip(blocks.len() * 4);
+    for (word, room) in single.iter().zip(left.by_ref()) {
+        room.store(u64::from_ne_bytes(*word), Ordering::Relaxed);
+    }
+    if let (false, Some(room)) = (rest.is_empty(), left.next()) {
+        let mut last = [0; 8];
+        last[..rest.len()].copy_from_slice(rest);
+        room.store(u64::from_ne_bytes(last), Ordering::Relaxed);
+    }
+}
+
+/// Reads the bytes of a short message of `len` bytes, and up to 31 more, as far as there are any. They count if [`is_still`] says
+/// so afterwards.
+#[inline]
+pub fn read(body: &[AtomicU64], to: &mut [u64], len: usize) {
+    let (rooms, last) = body.as_chunks::<4>();
+    let (blocks, rest) = to.as_chunks_mut::<4>();
+    let count = len.div_ceil(32);
+    for (block, room) in blocks.iter_mut().zip(rooms).take(count) {
+        // Relaxed, here and below: ordered by the sequence before and the fence after.
+        block[0] = room[0].load(Ordering::Relaxed);
+        block[1] = room[1].load(Ordering::Relaxed);
+        block[2] = room[2].load(Ordering::Relaxed);
+        block[3] = room[3].load(Ordering::Relaxed);
+    }
+    if count > rooms.len() {
+        let to = blocks.get_mut(rooms.len()).map_or(rest, |block| block.as_mut_slice());
+        for (to, room) in to.iter_mut().zip(last) {
+            *to = room.load(Ordering::Relaxed);
+        }
+    }
+}
+
 /// A reader marks a chunk as being read; it counts if [`may_read`] says so afterwards.
 #[inline]
 pub fn mark(hazard: &AtomicU64, what: u64) {
+    // Relaxed: ordered by the fence of `may_read`.
     // ORD: hazard-set (seqcst) <-> hazard-scan
-    hazard.swap(what, Ordering::SeqCst);
+    hazard.store(what, Ordering::Relaxed);
 }
 
 /// Whether the chunk of message `position` was marked before the publisher began to overwrite the message, so that it will not

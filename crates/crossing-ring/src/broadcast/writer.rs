@@ -1,9 +1,9 @@
 //! The publisher's side of its ring. The protocol stands at the top of `ring.rs`.
 
-use super::body::{Chunk, Lent, Loan};
+use super::body::Loan;
 use super::layout::RingHeader;
 use super::ring::{GAP, INLINE, Ring};
-use super::scratch::Scratch;
+use super::scratch::{NONE, Scratch};
 use super::words;
 use crossing_shm::Region;
 use crossing_sync::atomic::{AtomicU64, Ordering};
@@ -12,9 +12,6 @@ use std::sync::Arc;
 
 /// How many slots ahead of the one that is written are brought near.
 const AHEAD: u64 = 4;
-
-/// No chunk.
-const NONE: u32 = u32::MAX;
 
 /// Why there is no loan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +38,7 @@ pub struct RingWriter {
     /// Chunks that no slot names any more, but that subscribers may hold.
     retired: Vec<u32>,
     loans: u32,
-    /// For short loans.
+    /// For loans.
     scratch: Scratch,
     /// One bit for each chunk, for [`reclaim`](Self::reclaim).
     held: Box<[u64]>,
@@ -136,28 +133,26 @@ impl RingWriter {
             return Err(Refusal::TooMany);
         }
         let loan = if len <= self.ring.layout.inline {
-            Loan(Lent::Short(self.scratch.take(len)))
+            let mut loan = self.scratch.take();
+            loan.words(len);
+            loan
         } else {
             let index = self.free.pop().ok_or(Refusal::AllHeld)?;
-            let place = self.ring.view.place(self.ring.chunk(index), len);
-            Loan(Lent::Chunk(Chunk { place, len, index, ring: Arc::clone(&self.ring) }))
+            let mut loan = self.scratch.take();
+            loan.tie(self.ring.view.place(self.ring.chunk(index), len), len, index, &self.ring);
+            loan
         };
         self.loans += 1;
-        Ok(loan)
-    }
-
-    /// Whether `loan` is one of this ring's.
-    fn is_own(&self, chunk: &Chunk) -> bool {
-        Arc::ptr_eq(&chunk.ring, &self.ring)
+        Ok(Loan(loan))
     }
 
     /// Takes back a loan that is not published. One of another ring is forgotten.
     pub fn give_back(&mut self, loan: Loan) {
         self.loans = self.loans.saturating_sub(1);
-        match loan.0 {
-            Lent::Short(short) => self.scratch.put(short),
-            Lent::Chunk(chunk) if self.is_own(&chunk) => self.free.push(chunk.index),
-            Lent::Chunk(_) => {}
+        if let Some((chunk, ring)) = loan.0.chunk()
+            && Arc::ptr_eq(ring, &self.ring)
+        {
+            self.free.push(chunk);
         }
     }
 
@@ -188,13 +183,10 @@ impl RingWriter {
     #[inline]
     pub fn publish_loan(&mut self, loan: Loan, dropped: u64) {
         self.loans = self.loans.saturating_sub(1);
-        match loan.0 {
-            Lent::Short(short) => {
-                self.publish_short(&short, dropped);
-                self.scratch.put(short);
-            }
-            Lent::Chunk(chunk) if self.is_own(&chunk) => self.publish_chunk(chunk.index, chunk.len, dropped),
-            Lent::Chunk(_) => {}
+        match loan.0.chunk() {
+            None => self.publish_short(&loan, dropped),
+            Some((chunk, ring)) if Arc::ptr_eq(ring, &self.ring) => self.publish_chunk(chunk, loan.len(), dropped),
+            Some(_) => {}
         }
     }
 
@@ -204,10 +196,7 @@ impl RingWriter {
     /// The refusals: nothing is published then.
     #[inline]
     pub fn publish(&mut self, message: &[u8], dropped: u64) -> Result<(), Refusal> {
-        if message.len() <= self.ring.layout.inline {
-            if message.len() > self.max_len() {
-                return Err(Refusal::TooLarge);
-            }
+        if message.len() <= self.ring.max_short {
             self.publish_short(message, dropped);
             return Ok(());
         }
@@ -222,17 +211,17 @@ impl RingWriter {
 
     /// The first step: what was in the slot is gone.
     #[inline]
-    fn begin(&self, slot: &[AtomicU64]) {
+    fn begin(&self, slot: &[AtomicU64; 2]) {
         words::begin(&slot[0], self.next);
         crash::point("topic.publish.begun");
     }
 
     /// Length and chunk.
     #[inline]
-    fn describe(&self, index: usize, slot: &[AtomicU64], len: usize, chunk: u32, dropped: u64) {
+    fn describe(&self, slot: &[AtomicU64; 2], len: usize, chunk: u32, dropped: u64) {
         let mut chunk = chunk;
         if dropped != 0
-            && let Some(gap) = self.ring.gap(index)
+            && let Some(gap) = self.ring.gap(self.ring.index(self.next))
         {
             // Relaxed, here and below: published by the sequence.
             gap.store(dropped, Ordering::Relaxed);
@@ -244,7 +233,7 @@ impl RingWriter {
     /// The last step, and then one may look for sleepers.
     #[inline]
     fn end(&mut self) {
-        let slot = self.ring.slot(self.ring.index(self.next));
+        let slot = self.ring.slot(self.next);
         crash::point("topic.publish.written");
         words::end(&slot[0], self.ring.tail(), self.next, self.asymmetric);
         self.next = self.next.wrapping_add(1);
@@ -252,40 +241,35 @@ impl RingWriter {
 
     #[inline]
     fn publish_short(&mut self, message: &[u8], dropped: u64) {
-        let index = self.ring.index(self.next);
-        let slot = self.ring.slot(index);
+        let (slot, body) = (self.ring.slot(self.next), self.ring.bodies.row(self.next));
         // The reader has these lines from the last time around.
-        self.ring.prefetch::<true>(self.next.wrapping_add(AHEAD));
+        let ahead = self.next.wrapping_add(AHEAD);
+        self.ring.heads.prefetch::<true>(ahead);
+        self.ring.bodies.prefetch::<true>(ahead);
         self.begin(slot);
-        self.describe(index, slot, message.len(), INLINE, dropped);
-        let (whole, rest) = message.as_chunks::<8>();
-        let bytes = &slot[2..];
-        for (word, bytes) in bytes.iter().zip(whole) {
-            // Relaxed: published by the sequence.
-            word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
-        }
-        if !rest.is_empty() {
-            let mut last = [0; 8];
-            last[..rest.len()].copy_from_slice(rest);
-            bytes[whole.len()].store(u64::from_ne_bytes(last), Ordering::Relaxed);
-        }
-        self.retire(index, NONE);
+        self.describe(slot, message.len(), INLINE, dropped);
+        words::write(body, message);
+        self.retire(NONE);
         self.end();
     }
 
     #[inline]
     fn publish_chunk(&mut self, chunk: u32, len: usize, dropped: u64) {
-        let index = self.ring.index(self.next);
-        let slot = self.ring.slot(index);
+        let slot = self.ring.slot(self.next);
         self.begin(slot);
-        self.describe(index, slot, len, chunk + 1, dropped);
-        self.retire(index, chunk);
+        self.describe(slot, len, chunk + 1, dropped);
+        self.retire(chunk);
         self.end();
     }
 
     /// The slot names `chunk` from now on.
     #[inline]
-    fn retire(&mut self, index: usize, chunk: u32) {
+    fn retire(&mut self, chunk: u32) {
+        // There are none where every message is short.
+        if self.named.is_empty() {
+            return;
+        }
+        let index = self.ring.index(self.next);
         if let Some(named) = self.named.get_mut(index) {
             let old = std::mem::replace(named, chunk);
             if old != NONE {
