@@ -26,6 +26,7 @@ pub mod inspect;
 mod loan;
 mod member;
 mod options;
+mod pace;
 mod payload;
 mod poll;
 mod publisher;

@@ -334,6 +334,12 @@ impl Source {
         self.next < self.known
     }
 
+    /// How many messages it knows to be there.
+    #[inline]
+    pub(crate) fn known_ahead(&self) -> u64 {
+        self.known.saturating_sub(self.next)
+    }
+
     /// Whether there is something. It looks at the ring's tail and not at the next slot, which the publisher is about to
     /// write: so it learns of several messages at once, and keeps no line from the publisher that it does not need.
     #[inline]

@@ -120,7 +120,7 @@ impl Core {
         if self.ring.position() < self.limit || self.terms.overflow == Overflow::DropOldest {
             return true;
         }
-        self.limit = self.gate().saturating_add(u64::from(self.ring.depth()));
+        self.limit = self.gate().saturating_add(u64::from(self.ring.keeps()));
         self.ring.position() < self.limit
     }
 

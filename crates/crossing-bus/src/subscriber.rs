@@ -7,6 +7,7 @@ use crate::changes::{Change, ChangeKind, Changes};
 use crate::error::{RecvError, TryRecvError};
 use crate::member::{self, Home, Role, Source};
 use crate::options::{Terms, Waiting};
+use crate::pace::Pace;
 use crate::payload::Payload;
 use crate::sample::Sample;
 use crossing_ring::broadcast::{Cursors, Hold, Manner, Memory, Note, Outcome};
@@ -26,8 +27,8 @@ const BLIND: Duration = Duration::from_millis(2);
 /// How often the newest message is looked for that is overwritten meanwhile.
 const PATIENCE: u32 = 64;
 
-/// How often one that spins looks with pauses, before it looks without.
-const EASY_LOOKS: u32 = 4;
+/// So many messages ahead are brought near, if they are there.
+const AHEAD: u64 = 4;
 
 /// Receives what is published to a topic: the messages of each publisher in their order.
 pub struct Subscriber<T: Payload + ?Sized> {
@@ -39,6 +40,7 @@ pub struct Subscriber<T: Payload + ?Sized> {
     looked: Instant,
     /// The source to look at first.
     turn: usize,
+    pace: Pace,
     memory: Memory,
     changes: Changes,
     home: Home,
@@ -81,6 +83,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             news: 0,
             looked: Instant::now(),
             turn: 0,
+            pace: Pace::default(),
             memory: Memory::default(),
             changes: Changes::default(),
             home,
@@ -174,7 +177,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             // From here on the publisher knows of us, but for the one message that it may be publishing at this moment.
             // What came since the first look is ours, too: the publisher may count on us since it was told.
             let tail = source.ring.tail();
-            let left = u64::from(source.ring.depth()) - 1;
+            let left = u64::from(source.ring.keeps()) - 1;
             let kept = self.terms.history.min(left);
             // One that has found us keeps everything since then; another one may be overwriting its oldest.
             let oldest = match counted.or_else(|| source.ring.admitted_at(self.home.key)) {
@@ -258,7 +261,9 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             let at = self.turn + step;
             let index = if at >= count { at - count } else { at };
             let source = &mut self.sources[index];
-            if source.is_ready() {
+            let is_ready = if self.pace.flows() { source.is_ready() } else { source.is_ready_now() };
+            if is_ready {
+                self.pace.found();
                 return Some(index);
             }
             if source.owed {
@@ -280,6 +285,9 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         });
         let mut manner = Manner { hold, memory: &mut self.memory, len: fixed_len::<T>() };
         let position = source.next;
+        if source.known_ahead() > AHEAD {
+            source.ring.prefetch(position.wrapping_add(AHEAD));
+        }
         let taken = source.ring.take(position, &mut manner)?;
         crash::point("topic.receive.taken");
         let missed = source.missed.saturating_add(taken.dropped);
@@ -410,14 +418,19 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         }
     }
 
-    /// Looks again and again, at most for `time`: at first whether the publishers say that there is more, with pauses, so that
-    /// one that is publishing gets ahead; then at the slots, without a pause, since that is longer than a message takes.
+    /// Looks again and again, at most for `time`; how says `pace.rs`.
     fn spin(&mut self, until: Until, time: Duration) -> Result<()> {
-        for _ in 0..EASY_LOOKS {
-            std::hint::spin_loop();
-            if self.sources.iter_mut().any(Source::is_ready) {
+        while self.pace.rest() {
+            let found = self.sources.iter_mut().find_map(|one| one.is_ready().then(|| one.known_ahead()));
+            self.pace.brought(found.unwrap_or(0));
+            if found.is_some() {
                 return Ok(());
             }
+        }
+        self.pace.try_waiting();
+        // A look or two need no clock.
+        if (0..256).any(|_| self.has_something()) {
+            return Ok(());
         }
         let began = Instant::now();
         loop {

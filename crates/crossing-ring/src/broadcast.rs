@@ -41,8 +41,6 @@ pub use self::bell::{BELL_DOORBELLS, BELL_LEN, Bell};
 #[cfg(not(loom))]
 pub use self::body::{Body, Loan, Memory};
 #[cfg(not(loom))]
-pub use self::scratch::Note;
-#[cfg(not(loom))]
 pub use self::cursors::{Cursors, MAX_RINGS, PeerCursors, Reading, cursors_len};
 #[cfg(not(loom))]
 pub use self::event::{EVENT_IDS, EVENT_LEN, EventBell, EventSet};
@@ -55,6 +53,8 @@ pub use self::layout::{
 pub use self::poll::BellDoorbell;
 #[cfg(not(loom))]
 pub use self::reader::{Hold, Manner, Outcome, RingReader, Taken};
+#[cfg(not(loom))]
+pub use self::scratch::Note;
 pub use self::words::settle;
 #[cfg(not(loom))]
 pub use self::writer::{Refusal, RingWriter};

@@ -16,3 +16,13 @@ fn copies_every_length_exactly() {
         assert_eq!(back, source);
     }
 }
+
+#[test]
+fn bringing_near_is_of_no_effect_whatever_the_address() {
+    let value = 7_u8;
+    for line in [std::ptr::null(), &raw const value, std::ptr::without_provenance(usize::MAX)] {
+        bring_near::<true>(line);
+        bring_near::<false>(line);
+    }
+    assert_eq!(value, 7);
+}

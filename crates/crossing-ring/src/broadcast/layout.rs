@@ -24,6 +24,10 @@ pub const MAX_ALIGN: u32 = 64;
 pub const MAX_INLINE: usize = 112;
 /// Bytes of a descriptor before the message that rides inside.
 pub(super) const SLOT_HEAD: usize = 16;
+/// A ring of so many slots or more has some made ready before they are written.
+const AHEAD_FROM: u32 = 64;
+/// As many. A line of descriptors that stand apart has four: so what is made ready is never in the line that is written.
+const AHEAD: u32 = 4;
 /// What a message of up to so many bytes takes, if no message is longer, is a line of its own, apart from its descriptor: where
 /// both together would take two lines, four descriptors share one.
 const LINE: usize = 64;
@@ -96,6 +100,8 @@ const _: () = assert!(size_of::<RingHeader>() == 128);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RingLayout {
     pub(super) depth: u32,
+    /// So many slots are made ready ahead of the message that is written: their messages are gone.
+    pub(super) ahead: u32,
     pub(super) max_len: u32,
     pub(super) inline: usize,
     pub(super) tail: usize,
@@ -316,6 +322,7 @@ impl RingHeader {
         let len = chunks.checked_add((chunk_count as usize).checked_mul(chunk_len)?)?;
         (len <= isize::MAX as usize).then_some(RingLayout {
             depth: self.depth,
+            ahead: if self.depth < AHEAD_FROM { 0 } else { AHEAD },
             max_len: self.max_len,
             inline,
             tail,

@@ -95,7 +95,13 @@ impl RingReader {
     /// The position of the oldest message that is left, if nothing is published meanwhile.
     #[must_use]
     pub fn oldest(&self) -> u64 {
-        self.tail().saturating_sub(u64::from(self.ring.layout.depth))
+        self.tail().saturating_sub(u64::from(self.keeps()))
+    }
+
+    /// How many messages stay until more are published.
+    #[must_use]
+    pub fn keeps(&self) -> u32 {
+        self.ring.layout.depth - self.ring.layout.ahead
     }
 
     /// Whether the publisher has left, by its own will.
@@ -125,6 +131,13 @@ impl RingReader {
     pub fn has(&self, position: u64) -> bool {
         let slot = self.ring.slot(position);
         words::see(&slot[0], position) != Seen::NotYet
+    }
+
+    /// Brings the slot of a message near that is known to be there.
+    #[inline]
+    pub fn prefetch(&self, position: u64) {
+        self.ring.heads.prefetch::<false>(position);
+        self.ring.bodies.prefetch::<false>(position);
     }
 
     /// Where the publisher was when it admitted the subscriber `key`, if it has.

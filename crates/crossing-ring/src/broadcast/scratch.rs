@@ -356,7 +356,9 @@ impl Drop for Scratch {
                 // SAFETY: as in `state`: it is freed by its dropper only after this exchange.
                 let word = unsafe { &(*piece.as_ptr()).state };
                 // ORD: piece-take (acquire) <-> piece-give
-                seen = word.compare_exchange(TIED, ORPHAN, Ordering::AcqRel, Ordering::Acquire).unwrap_or_else(|now| now);
+                seen = word
+                    .compare_exchange(TIED, ORPHAN, Ordering::AcqRel, Ordering::Acquire)
+                    .unwrap_or_else(|now| now);
             }
             match seen {
                 // SAFETY: FREE, so this owner's alone.

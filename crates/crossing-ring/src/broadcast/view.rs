@@ -4,6 +4,7 @@
 use crossing_shm::Region;
 use crossing_sync::atomic::AtomicU64;
 use crossing_sys::Result;
+use crossing_sys::copy::bring_near;
 use std::ptr::NonNull;
 
 /// What consists of atomics alone: every byte pattern is a value, every access through `&Self` is atomic.
@@ -127,29 +128,11 @@ impl Table {
     #[inline]
     pub(super) fn prefetch<const WRITE: bool>(&self, position: u64) {
         let place = self.place(position).as_ptr().cast();
-        hint::<WRITE>(place);
+        bring_near::<WRITE>(place);
         if self.words > 8 {
-            hint::<WRITE>(place.wrapping_add(64));
+            bring_near::<WRITE>(place.wrapping_add(64));
         }
     }
-}
-
-/// Brings a line near.
-#[inline]
-fn hint<const WRITE: bool>(line: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    {
-        use core::arch::x86_64::{_MM_HINT_ET0, _MM_HINT_T0, _mm_prefetch};
-        if WRITE {
-            // SAFETY: a hint, whatever the address.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(line.cast()) };
-        } else {
-            // SAFETY: as above.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(line.cast()) };
-        }
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = line;
 }
 
 /// A range from the start of a region, kept mapped.

@@ -10,8 +10,8 @@ use crossing_sync::atomic::{AtomicU64, Ordering};
 use crossing_sys::{Result, asymmetric, crash};
 use std::sync::Arc;
 
-/// How many slots ahead of the one that is written are brought near.
-const AHEAD: u64 = 4;
+/// How many slots ahead of the one that is made ready are brought near.
+const NEAR: u64 = 8;
 
 /// Why there is no loan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,6 +55,9 @@ impl RingWriter {
         let slots = if count == 0 { 0 } else { ring.layout.depth as usize };
         // Said in the header, so it must be true: whoever sleeps trusts it.
         let asymmetric = ring.header.is_asymmetric() && asymmetric::register();
+        for position in 0..u64::from(ring.layout.ahead) {
+            words::begin(&ring.slot(position)[0], position);
+        }
         Ok(Self {
             asymmetric,
             next: 0,
@@ -86,6 +89,13 @@ impl RingWriter {
     #[must_use]
     pub fn depth(&self) -> u32 {
         self.ring.layout.depth
+    }
+
+    /// How many messages stay until more are published.
+    #[inline]
+    #[must_use]
+    pub fn keeps(&self) -> u32 {
+        self.ring.layout.depth - self.ring.layout.ahead
     }
 
     /// The longest message.
@@ -185,7 +195,9 @@ impl RingWriter {
         self.loans = self.loans.saturating_sub(1);
         match loan.0.chunk() {
             None => self.publish_short(&loan, dropped),
-            Some((chunk, ring)) if Arc::ptr_eq(ring, &self.ring) => self.publish_chunk(chunk, loan.len(), dropped),
+            Some((chunk, ring)) if Arc::ptr_eq(ring, &self.ring) => {
+                self.publish_chunk(chunk, loan.len(), dropped)
+            }
             Some(_) => {}
         }
     }
@@ -209,10 +221,12 @@ impl RingWriter {
         Ok(())
     }
 
-    /// The first step: what was in the slot is gone.
+    /// The first step: what was in the slot is gone. Where slots are made ready ahead, it was done before.
     #[inline]
     fn begin(&self, slot: &[AtomicU64; 2]) {
-        words::begin(&slot[0], self.next);
+        if self.ring.layout.ahead == 0 {
+            words::begin(&slot[0], self.next);
+        }
         crash::point("topic.publish.begun");
     }
 
@@ -237,18 +251,23 @@ impl RingWriter {
         crash::point("topic.publish.written");
         words::end(&slot[0], self.ring.tail(), self.next, self.asymmetric);
         self.next = self.next.wrapping_add(1);
+        let ahead = u64::from(self.ring.layout.ahead);
+        if ahead != 0 {
+            let ready = self.next.wrapping_add(ahead - 1);
+            words::begin(&self.ring.slot(ready)[0], ready);
+        }
     }
 
     #[inline]
     fn publish_short(&mut self, message: &[u8], dropped: u64) {
         let (slot, body) = (self.ring.slot(self.next), self.ring.bodies.row(self.next));
         // The reader has these lines from the last time around.
-        let ahead = self.next.wrapping_add(AHEAD);
-        self.ring.heads.prefetch::<true>(ahead);
-        self.ring.bodies.prefetch::<true>(ahead);
+        let near = self.next.wrapping_add(u64::from(self.ring.layout.ahead) + NEAR);
+        self.ring.heads.prefetch::<true>(near);
+        self.ring.bodies.prefetch::<true>(near);
         self.begin(slot);
-        self.describe(slot, message.len(), INLINE, dropped);
         words::write(body, message);
+        self.describe(slot, message.len(), INLINE, dropped);
         self.retire(NONE);
         self.end();
     }
