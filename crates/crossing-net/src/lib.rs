@@ -26,6 +26,8 @@
 
 #![forbid(unsafe_code)]
 
+mod allow;
+mod datagram;
 #[cfg(all(unix, not(crossing_os_stub)))] // descriptors are Unix's
 mod descriptors;
 mod endpoint;
@@ -33,6 +35,8 @@ mod gate;
 mod halves;
 mod link;
 mod listener;
+mod packets;
+mod peer_process;
 mod raw;
 mod service;
 mod session;
@@ -42,13 +46,17 @@ mod tls;
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))] // tokio waits on descriptors there alone
 pub mod tokio;
 
-pub use crossing_sys::file::Access;
+pub use allow::Allow;
+pub use crossing_sys::file::{Access, Handle};
 pub use crossing_sys::local::{Credentials, LocalName};
 pub use crossing_sys::{Error, ErrorKind, Result};
+pub use datagram::{Datagram, DatagramOptions, DatagramSender, Origin};
 pub use endpoint::{Endpoint, SysvAddress, ToEndpoint};
 pub use halves::{RecvHalf, SendHalf};
 pub use link::Peer;
 pub use listener::{Listener, ListenerOptions};
+pub use packets::{PacketListener, PacketListenerOptions, PacketOptions, PacketSender, PacketStream};
+pub use peer_process::PeerProcess;
 pub use raw::{RawOptions, RawStream};
 pub use service::{Call, Client, Request, Server, Service, ServiceOptions};
 pub use session::{

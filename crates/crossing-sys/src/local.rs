@@ -398,6 +398,20 @@ impl LocalStream {
         os::credentials(&self.0)
     }
 
+    /// The groups that the process at the other end was in when the connection was made, its own group among them, where
+    /// the system has numbers for them.
+    ///
+    /// # Platform-specific behavior
+    /// Linux: SO_PEERGROUPS of unix(7). macOS and FreeBSD: its own group alone. Windows: none.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn peer_groups(&self) -> io::Result<Vec<u32>> {
+        let mut groups = os::groups(&self.0)?;
+        groups.extend(self.credentials()?.ids().map(|(_, group)| group));
+        Ok(groups)
+    }
+
     /// Sends `bytes` (at least one) and, with the first of them, copies of `handles`. Gives how many bytes were sent:
     /// at least one; the rest is for [`send`].
     ///

@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-pub(crate) use system::credentials;
+pub(crate) use system::{credentials, groups};
 
 /// A connected socket.
 pub(crate) type Stream = Handle;

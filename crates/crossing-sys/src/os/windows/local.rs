@@ -133,6 +133,10 @@ pub(crate) fn credentials(stream: &Stream) -> io::Result<Credentials> {
     peer::credentials(stream.as_handle())
 }
 
+pub(crate) fn groups(_: &Stream) -> io::Result<Vec<u32>> {
+    Ok(Vec::new())
+}
+
 pub(crate) fn send_with_handles(
     stream: &Stream,
     bytes: &[u8],
