@@ -4,7 +4,8 @@
 pub(crate) use crate::os::unix::children::*;
 
 use crate::file::Handle;
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{Gid, PidfdFlags, Uid, pidfd_open};
+use rustix::thread;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::time::Instant;
@@ -48,6 +49,13 @@ impl AsFd for Watched {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+pub(crate) fn become_user(user: u32, group: u32, groups: &[u32]) -> io::Result<()> {
+    let groups: Vec<Gid> = groups.iter().copied().map(Gid::from_raw).collect();
+    thread::set_thread_groups(&groups)?;
+    thread::set_thread_gid(Gid::from_raw(group))?;
+    Ok(thread::set_thread_uid(Uid::from_raw(user))?)
 }
 
 fn pidfd_of_peer(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {

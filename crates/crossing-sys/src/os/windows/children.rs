@@ -79,6 +79,10 @@ fn status(status: NTSTATUS) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(code as i32))
 }
 
+pub(crate) fn become_user(_: u32, _: u32, _: &[u32]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 #[derive(Debug)]
 pub(crate) struct Watched(OwnedHandle);
 
