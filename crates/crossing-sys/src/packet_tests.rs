@@ -86,6 +86,21 @@ mod unix {
     }
 
     #[test]
+    fn what_a_peer_sent_before_it_left_is_received_though_it_left_things_unread() {
+        if !is_supported() {
+            return;
+        }
+        let (left, right) = LocalStream::packet_pair().unwrap();
+        put(&right, b"never received");
+        put(&left, b"one");
+        put(&left, b"two");
+        drop(left);
+        assert_eq!(take(&right, 10), (Packet::Message, b"one".to_vec()));
+        assert_eq!(take(&right, 10), (Packet::Message, b"two".to_vec()));
+        assert_eq!(take(&right, 10).0, Packet::End);
+    }
+
+    #[test]
     fn a_packet_that_is_too_long_is_told_and_the_next_one_comes() {
         if !is_supported() {
             return;

@@ -68,9 +68,17 @@ pub(crate) fn recv(
     wait: Wait,
 ) -> io::Result<Packet> {
     let fd = handle.as_fd();
+    let mut was_reset = false;
     loop {
         // How long the next one is: it is lost if the buffer has too little room for it.
-        let len = receive(fd, wait, |flags| message::next_len(fd, flags))?;
+        let len = match receive(fd, wait, |flags| message::next_len(fd, flags)) {
+            // The peer left without receiving everything, which the kernel says once, before what came from it.
+            Err(cause) if cause.kind() == io::ErrorKind::ConnectionReset && !was_reset => {
+                was_reset = true;
+                continue;
+            }
+            result => result?,
+        };
         buffer.resize(len.min(max_len), 0);
         let message = match receive(fd, Wait::Never, |flags| message::receive(fd, buffer, flags)) {
             // Somebody else received it meanwhile.
