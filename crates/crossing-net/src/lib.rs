@@ -21,6 +21,10 @@
 //! A [`Session`] carries messages through the loss of connections: `Stream::options().session(..)`,
 //! `Listener::options().session(..)`.
 //!
+//! On local sockets, packets and datagrams keep messages whole without frames, for any program
+//! (`Stream::options().packets()`, `Listener::options().packets()`, [`Datagram`]); handles of the system go with frames and
+//! packets ([`Stream::send_with_handles`]); [`Allow`] says who may connect, and [`PeerProcess`] tells when a peer dies.
+//!
 //! Each blocking call exists as itself, `try_`, `_timeout` and `_deadline`; the deadline of `None` is no end. Waiting
 //! is done by the kernel. A peer that is gone is an error, never a signal.
 

@@ -4,6 +4,7 @@
 //! stays in `out`, at most one frame, and goes first with the next call of any kind, so that an interrupted call never
 //! breaks the byte stream. Receiving: bytes are read into the decoder's buffer, and frames lent out of it.
 
+mod faults;
 mod handles;
 
 use crate::halves::{RecvHalf, SendHalf};
@@ -13,7 +14,8 @@ use crate::{Endpoint, ErrorKind, Result, ToEndpoint};
 use crossing_sys::Error;
 use crossing_sys::file::Handle;
 use crossing_sys::local::{Tuning, Wait};
-use crossing_wire::{DEFAULT_MAX_FRAME_LEN, DecodeError, Decoder, Encoder, FRAME_HEADER_LEN, Kind};
+use crossing_wire::{DEFAULT_MAX_FRAME_LEN, Decoder, Encoder, FRAME_HEADER_LEN, Kind};
+use faults::{ended, is_waiting, protocol_error};
 use handles::Arrived;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -760,37 +762,5 @@ impl Stream {
             },
             Err(cause) => Err(self.arrived.error(cause, &self.link)),
         }
-    }
-}
-
-/// Whether the wait ended, as opposed to an error of the system (ETIMEDOUT is one: the peer is unreachable).
-fn is_waiting(cause: &io::Error) -> bool {
-    cause.raw_os_error().is_none()
-        && matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-fn ended(link: &Link) -> Error {
-    link.fault(ErrorKind::Disconnected, RECV)
-        .detail("it ended its stream; everything that it sent was received")
-}
-
-fn protocol_error(link: &Link, error: DecodeError) -> Error {
-    let detail = error.to_string();
-    let made = |kind| link.fault(kind, RECV).detail(detail);
-    match error {
-        DecodeError::BadMagic { .. } => {
-            made(ErrorKind::Incompatible).fix("exchange raw bytes with a peer that is not Crossing")
-        }
-        DecodeError::VersionMismatch { .. } => {
-            made(ErrorKind::Incompatible).fix("run the same major version on both sides")
-        }
-        DecodeError::SessionMismatch { .. } => {
-            made(ErrorKind::Incompatible).fix("use a session on both sides or on none")
-        }
-        DecodeError::FrameTooLarge { len, max } => {
-            made(ErrorKind::TooLarge { len: len.into(), max: max.into() })
-                .fix("raise max_frame_len on this side")
-        }
-        _ => made(ErrorKind::Corrupt),
     }
 }

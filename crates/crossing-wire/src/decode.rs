@@ -293,7 +293,8 @@ impl Decoder {
         if self.ended && !bytes.is_empty() {
             return Err(DecodeError::AfterEnd);
         }
-        let Some(&[a, b, c, d, kind, flags, handles, reserved]) = bytes.first_chunk::<FRAME_HEADER_LEN>() else {
+        let Some(&[a, b, c, d, kind, flags, handles, reserved]) = bytes.first_chunk::<FRAME_HEADER_LEN>()
+        else {
             return Ok(None);
         };
         let len = u32::from_le_bytes([a, b, c, d]);

@@ -5,7 +5,8 @@
 //! each frame its own (`docs/format/frame.md`). At any time the handles that wait are those of the frame that is incomplete;
 //! what a peer sends beyond that is closed, and the connection is given up.
 
-use super::{COPIED_LEN, RECV, SEND, Settings, Stream, StreamOptions, is_waiting};
+use super::faults::is_waiting;
+use super::{COPIED_LEN, RECV, SEND, Settings, Stream, StreamOptions};
 use crate::halves::{RecvHalf, SendHalf};
 use crate::link::{Link, until};
 use crate::{Endpoint, Error, ErrorKind, Result};
