@@ -257,6 +257,19 @@ impl Datagram {
         self.sender.try_send_to(endpoint, datagram)
     }
 
+    /// As [`send_to`](Self::send_to), waiting at most `timeout`.
+    ///
+    /// # Errors
+    /// As [`DatagramSender::send_to`], and [`ErrorKind::TimedOut`]: nothing was sent.
+    pub fn send_to_timeout<E: ToEndpoint + ?Sized>(
+        &self,
+        endpoint: &E,
+        datagram: &[u8],
+        timeout: Duration,
+    ) -> Result<()> {
+        self.sender.send_to_timeout(endpoint, datagram, timeout)
+    }
+
     /// As [`send_to`](Self::send_to), waiting until `deadline` (`None`: without end).
     ///
     /// # Errors

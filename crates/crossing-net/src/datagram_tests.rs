@@ -54,6 +54,10 @@ mod unix {
                 assert_eq!(who.process_id(), Some(std::process::id()));
             }
         }
+        while right.try_send_to(left.endpoint(), b"full").unwrap() {}
+        let late = right.send_to_timeout(left.endpoint(), b"late", SHORT).unwrap_err();
+        assert_eq!(late.kind(), ErrorKind::TimedOut, "{late}");
+        while left.try_recv().unwrap().is_some() {}
         assert!(right.try_send_to(left.endpoint(), b"back").unwrap());
         assert_eq!(left.try_recv().unwrap(), Some(&b"back"[..]));
         assert!(left.try_recv_from().unwrap().is_none());

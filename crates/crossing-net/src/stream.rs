@@ -661,7 +661,7 @@ impl Stream {
             match self.decoder.next_preamble() {
                 Ok(Some(peer)) => {
                     self.encoder.set_limit(peer.max_frame_len as usize);
-                    self.encoder.set_handle_limit(peer.max_handles);
+                    self.encoder.set_handle_limit(handles::limit(peer.max_handles));
                     self.introduced = true;
                     return Ok(true);
                 }

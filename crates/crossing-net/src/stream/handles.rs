@@ -45,6 +45,11 @@ impl StreamOptions {
     }
 }
 
+/// How many handles go with a frame to a peer that says it takes `max`.
+pub(super) fn limit(max: u8) -> u8 {
+    max.min(MAX_HANDLES as u8)
+}
+
 /// The handles that came and were not given out.
 #[derive(Debug, Default)]
 pub(super) struct Arrived {
@@ -57,7 +62,7 @@ pub(super) struct Arrived {
 
 impl Arrived {
     pub(super) fn new(max: usize) -> Self {
-        Self { max: max.min(MAX_HANDLES) as u8, ..Self::default() }
+        Self { max: limit(u8::try_from(max).unwrap_or(u8::MAX)), ..Self::default() }
     }
 
     /// How many a frame may bring.

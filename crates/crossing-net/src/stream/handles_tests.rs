@@ -133,6 +133,25 @@ fn more_than_the_peer_takes_are_not_sent() {
 }
 
 #[test]
+fn a_peer_that_claims_to_take_more_than_the_system_carries_is_sent_no_more() {
+    let _watchdog = watchdog(2 * PATIENCE);
+    let listener = Listener::bind(&endpoint()).unwrap();
+    let Endpoint::Unix(name) = listener.endpoint() else { unreachable!() };
+    let raw = LocalStream::connect(name, Wait::at_most(PATIENCE)).unwrap();
+    put(&raw, &Preamble::new(MIB).with_handles(255).encode(), &[]);
+    let (mut server, _) = listener.accept_timeout(PATIENCE).unwrap();
+    let (_reader, handle) = pipe();
+    let error = server.send_with_handles(b"x", &[&handle; 65]).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
+    server.send_with_handles(b"as many as go", &[&handle; 64]).unwrap();
+    let (mut buffer, mut handles) = ([0; 100], Vec::new());
+    while handles.is_empty() {
+        raw.recv_with_handles(&mut buffer, &mut handles, 64, Wait::at_most(PATIENCE)).unwrap();
+    }
+    assert_eq!(handles.len(), 64);
+}
+
+#[test]
 fn there_are_none_over_the_network() {
     let _watchdog = watchdog(2 * PATIENCE);
     let error = Listener::options().max_handles(1).bind("tcp:127.0.0.1:0").unwrap_err();
