@@ -201,10 +201,11 @@ impl Datagram {
         &self.sender
     }
 
-    /// How many datagrams were dropped because their sender may not send ([`allow`](DatagramOptions::allow)).
+    /// How many datagrams were dropped because their sender may not send ([`allow`](DatagramOptions::allow); on names without
+    /// a file [`access`](DatagramOptions::access) too).
     #[must_use]
     pub fn refused_datagrams(&self) -> u64 {
-        self.door.refused()
+        self.sender.socket().refused() + self.door.refused()
     }
 
     /// Sends a datagram to whom this socket is connected to, waiting for room without end.

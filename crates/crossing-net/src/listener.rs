@@ -395,11 +395,16 @@ impl Listener {
         self.gate.as_ref().is_some_and(|gate| gate.is_full())
     }
 
-    /// How many connections were closed because their peer may not connect ([`allow`](ListenerOptions::allow)), or had as
-    /// many as it may ([`max_connections_per_peer`](ListenerOptions::max_connections_per_peer)).
+    /// How many connections were closed because their peer may not connect ([`allow`](ListenerOptions::allow); on names
+    /// without a file [`access`](ListenerOptions::access) too), or had as many as it may
+    /// ([`max_connections_per_peer`](ListenerOptions::max_connections_per_peer)).
     #[must_use]
     pub fn refused_connections(&self) -> u64 {
-        self.door.refused() + self.gate.as_ref().map_or(0, |gate| gate.refused())
+        let strangers = match &self.socket {
+            Socket::Local(listener) => listener.refused(),
+            _ => 0,
+        };
+        strangers + self.door.refused() + self.gate.as_ref().map_or(0, |gate| gate.refused())
     }
 
     accepts!(Stream, new, accept, try_accept, accept_timeout, accept_deadline);

@@ -17,6 +17,7 @@ use crate::local::{Credentials, LocalListener, LocalName, LocalStream, MAX_HANDL
 use crate::os::packet as os;
 use crate::{Error, ErrorKind, Result};
 use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What [`recv`] came to.
@@ -122,6 +123,7 @@ pub struct LocalDatagrams {
     /// The only one it sends to and receives from.
     peer: Option<LocalName>,
     access: Access,
+    refused: AtomicU64,
 }
 
 impl Socket for LocalDatagrams {}
@@ -139,7 +141,7 @@ impl LocalDatagrams {
         check(OPERATION, name, os::DATAGRAMS)?;
         owner.check(name)?;
         let inner = os::bind(name, access, owner)?;
-        Ok(Self { inner, name: Some(name.clone()), peer: None, access })
+        Ok(Self { inner, name: Some(name.clone()), peer: None, access, refused: AtomicU64::new(0) })
     }
 
     /// A socket without a name of its own, to send from.
@@ -154,7 +156,8 @@ impl LocalDatagrams {
         if !os::DATAGRAMS {
             return Err(unsupported("make", &LocalName::Path("a socket of datagrams".into())));
         }
-        Ok(Self { inner: os::unbound()?, name: None, peer: None, access: Access::Private })
+        let refused = AtomicU64::new(0);
+        Ok(Self { inner: os::unbound()?, name: None, peer: None, access: Access::Private, refused })
     }
 
     /// As [`unbound`](Self::unbound), but connected: [`send`](Self::send) goes to the socket at `name`, and nobody else
@@ -169,6 +172,7 @@ impl LocalDatagrams {
             name: None,
             peer: Some(name.clone()),
             access: Access::World, // the kernel lets nobody else in
+            refused: AtomicU64::new(0),
         })
     }
 
@@ -209,6 +213,14 @@ impl LocalDatagrams {
         os::send_to(&self.inner, name, bytes, wait)
     }
 
+    /// How many datagrams were dropped because the access does not include their sender. Where a file has that access, the
+    /// system refuses them before they are seen here.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        // Relaxed: a number to look at, nothing is published by it.
+        self.refused.load(Ordering::Relaxed)
+    }
+
     /// Receives one datagram into `buffer`; gives its length, which is more than the buffer has room for if it was cut.
     ///
     /// # Errors
@@ -220,6 +232,8 @@ impl LocalDatagrams {
             if is_guarded || origin.credentials.is_none_or(|who| who.is_allowed(self.access)) {
                 return Ok((len, origin));
             }
+            // Relaxed: as in `refused`.
+            self.refused.fetch_add(1, Ordering::Relaxed);
             // Strangers must not keep the caller here beyond its time.
             if let Wait::Until(at) = wait
                 && Instant::now() >= at

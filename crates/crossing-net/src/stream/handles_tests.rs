@@ -63,7 +63,7 @@ fn each_frame_brings_its_own_however_frames_are_gathered() {
                     client.send_with_handles(&frame, &handles.iter().collect::<Vec<_>>()).unwrap();
                 }
             }
-            client.close().unwrap();
+            client.end_sending().unwrap();
         });
         let mut next = 0;
         for (at, (len, count)) in frames.iter().enumerate() {
