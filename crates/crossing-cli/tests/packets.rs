@@ -2,9 +2,14 @@
 
 mod common;
 
-use common::{crossing, fails, local_socket, ok};
-use crossing_testkit::{PATIENCE as LIMIT, RuntimeDirGuard};
+#[cfg(unix)]
+use common::{crossing, ok};
+use common::{fails, local_socket};
+#[cfg(unix)]
+use crossing_testkit::PATIENCE as LIMIT;
+use crossing_testkit::RuntimeDirGuard;
 
+#[cfg(unix)]
 const WAIT: [&str; 2] = ["-t", "30s"];
 
 #[cfg(unix)]
