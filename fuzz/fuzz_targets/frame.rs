@@ -7,18 +7,21 @@
 use crossing_wire::{DecodeError, Decoder, Encoder, Kind, Preamble};
 use libfuzzer_sys::fuzz_target;
 
-type Seen = (Vec<(Kind, Vec<u8>)>, Option<DecodeError>);
+type Seen = (Vec<(Kind, Vec<u8>, u8)>, Option<DecodeError>);
+
+/// How many handles may go with a frame.
+const HANDLES: u8 = 2;
 
 fn run<'a>(max: usize, pieces: impl Iterator<Item = &'a [u8]>) -> Seen {
-    let mut decoder = Decoder::new(max);
+    let mut decoder = Decoder::new(max).taking_handles(HANDLES);
     let mut frames = Vec::new();
     for piece in pieces {
         decoder.feed(piece);
         loop {
             match decoder.next_frame() {
                 Ok(Some(frame)) => {
-                    assert!(frame.payload.len() <= max);
-                    frames.push((frame.kind, frame.payload.to_vec()));
+                    assert!(frame.payload.len() <= max && frame.handles <= HANDLES);
+                    frames.push((frame.kind, frame.payload.to_vec(), frame.handles));
                 }
                 Ok(None) => break,
                 Err(error) => return (frames, Some(error)),
@@ -41,10 +44,16 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(whole.0, cut.0);
     // What was decoded encodes to the bytes that came.
     if whole.1.is_none() && !whole.0.is_empty() {
-        let encoder = Encoder::new(max);
+        let mut encoder = Encoder::new(max);
+        encoder.set_handle_limit(HANDLES);
         let mut again = Vec::new();
-        for (kind, payload) in &whole.0 {
-            encoder.encode(*kind, payload, &mut again).unwrap();
+        for (kind, payload, handles) in &whole.0 {
+            if *kind == Kind::Data {
+                again.extend(encoder.header_with_handles(payload.len(), usize::from(*handles)).unwrap());
+                again.extend(payload);
+            } else {
+                encoder.encode(*kind, payload, &mut again).unwrap();
+            }
         }
         assert_eq!(&bytes[crossing_wire::PREAMBLE_LEN..][..again.len()], &again[..]);
     }

@@ -1,6 +1,6 @@
 //! The one definition of every flag; help and usage errors follow from it.
 
-use crate::net_args::NetArgs;
+use crate::net_args::{NetArgs, SocketType};
 use crate::units::{parse_duration, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
@@ -239,6 +239,9 @@ pub struct SendArgs {
     /// In a session that survives broken connections; the receiver must have one too (sockets only)
     #[arg(long, conflicts_with = "raw")]
     pub session: bool,
+    /// What the socket carries; all but streams on unix: only
+    #[arg(long = "type", value_name = "TYPE", value_enum, default_value_t)]
+    pub socket_type: SocketType,
     #[command(flatten)]
     pub net: NetArgs,
     #[command(flatten)]
@@ -343,6 +346,9 @@ pub struct RecvArgs {
     /// Accept sessions, which survive broken connections (with --listen)
     #[arg(long, conflicts_with = "raw", requires = "listen")]
     pub session: bool,
+    /// What the socket carries; all but streams on unix: only
+    #[arg(long = "type", value_name = "TYPE", value_enum, default_value_t)]
+    pub socket_type: SocketType,
     #[command(flatten)]
     pub net: NetArgs,
     /// Answer each message with this text (sockets only)

@@ -1,9 +1,21 @@
 //! Flags of every command that uses stream sockets, and the options that follow from them.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use crossing::net::{Listener, ListenerOptions, Stream, StreamOptions};
 #[cfg(feature = "tls")]
 use std::path::PathBuf;
+
+/// What a Unix socket carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub enum SocketType {
+    /// Frames or, with --raw, bytes
+    #[default]
+    Stream,
+    /// Whole messages over a connection, with any program (SOCK_SEQPACKET)
+    Seqpacket,
+    /// Whole messages without a connection, with any program (SOCK_DGRAM)
+    Datagram,
+}
 
 #[derive(Debug, Clone, Args)]
 pub struct NetArgs {

@@ -21,11 +21,17 @@
 //! A [`Session`] carries messages through the loss of connections: `Stream::options().session(..)`,
 //! `Listener::options().session(..)`.
 //!
+//! On local sockets, packets and datagrams keep messages whole without frames, for any program
+//! (`Stream::options().packets()`, `Listener::options().packets()`, [`Datagram`]); handles of the system go with frames and
+//! packets ([`Stream::send_with_handles`]); [`Allow`] says who may connect, and [`PeerProcess`] tells when a peer dies.
+//!
 //! Each blocking call exists as itself, `try_`, `_timeout` and `_deadline`; the deadline of `None` is no end. Waiting
 //! is done by the kernel. A peer that is gone is an error, never a signal.
 
 #![forbid(unsafe_code)]
 
+mod allow;
+mod datagram;
 #[cfg(all(unix, not(crossing_os_stub)))] // descriptors are Unix's
 mod descriptors;
 mod endpoint;
@@ -33,6 +39,8 @@ mod gate;
 mod halves;
 mod link;
 mod listener;
+mod packets;
+mod peer_process;
 mod raw;
 mod service;
 mod session;
@@ -42,13 +50,17 @@ mod tls;
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))] // tokio waits on descriptors there alone
 pub mod tokio;
 
-pub use crossing_sys::file::Access;
+pub use allow::Allow;
+pub use crossing_sys::file::{Access, Handle};
 pub use crossing_sys::local::{Credentials, LocalName};
 pub use crossing_sys::{Error, ErrorKind, Result};
+pub use datagram::{Datagram, DatagramOptions, DatagramSender, Origin};
 pub use endpoint::{Endpoint, SysvAddress, ToEndpoint};
 pub use halves::{RecvHalf, SendHalf};
 pub use link::Peer;
 pub use listener::{Listener, ListenerOptions};
+pub use packets::{PacketListener, PacketListenerOptions, PacketOptions, PacketSender, PacketStream};
+pub use peer_process::PeerProcess;
 pub use raw::{RawOptions, RawStream};
 pub use service::{Call, Client, Request, Server, Service, ServiceOptions};
 pub use session::{

@@ -67,7 +67,7 @@ impl Link {
         Self { socket: Socket::Tcp(stream), name, _ticket: None }
     }
 
-    pub(crate) fn local(stream: LocalStream, name: String) -> Self {
+    pub(crate) fn of_local(stream: LocalStream, name: String) -> Self {
         Self { socket: Socket::Local(stream), name, _ticket: None }
     }
 
@@ -99,6 +99,9 @@ impl Link {
 
     pub(crate) fn connect(endpoint: &Endpoint, wait: Wait, settings: &Settings) -> Result<Self> {
         let (nodelay, device) = (settings.nodelay, settings.device.as_deref());
+        if local_name(endpoint).is_none() {
+            settings.check_handles("connect to", endpoint)?;
+        }
         match endpoint {
             Endpoint::Tcp { host, port } => {
                 let tcp = connect_tcp(endpoint, host, *port, wait, device)?;
@@ -115,7 +118,7 @@ impl Link {
             }
             _ => match local_name(endpoint) {
                 Some(_) if device.is_some() => Err(no_device("connect to", endpoint)),
-                Some(name) => Ok(Self::local(LocalStream::connect(&name, wait)?, endpoint.to_string())),
+                Some(name) => Ok(Self::of_local(LocalStream::connect(&name, wait)?, endpoint.to_string())),
                 None => Err(unsupported("connect to", endpoint)),
             },
         }
@@ -124,6 +127,19 @@ impl Link {
     /// Counts it among the open connections of its listener.
     pub(crate) fn counted(self, ticket: Option<Ticket>) -> Self {
         Self { _ticket: ticket, ..self }
+    }
+
+    /// What it is called in errors.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The socket, if it is a local one.
+    pub(crate) fn local(&self) -> Option<&LocalStream> {
+        match &self.socket {
+            Socket::Local(stream) => Some(stream),
+            _ => None,
+        }
     }
 
     pub(crate) fn peer(&self) -> io::Result<Peer> {

@@ -1,12 +1,13 @@
 //! Listening and accepting.
 
+use crate::allow::{Allow, Door};
 use crate::gate::Gate;
 use crate::link::{Link, Peer, local_name, no_device, resolve, unsupported, until};
 use crate::stream::Settings;
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
 use crate::{Access, Endpoint, RawStream, Stream, ToEndpoint};
-use crossing_sys::local::{self, LocalListener, Owner, Ready, Wait};
+use crossing_sys::local::{self, LocalListener, LocalName, Owner, Ready, Wait};
 use crossing_sys::tcp::{self, Listening};
 use crossing_sys::{Error, ErrorKind, Result};
 use std::io;
@@ -30,6 +31,7 @@ pub struct ListenerOptions {
     tcp: Listening,
     max_connections: Option<usize>,
     max_connections_per_peer: Option<usize>,
+    allowed: Vec<Allow>,
 }
 
 impl Default for ListenerOptions {
@@ -41,6 +43,7 @@ impl Default for ListenerOptions {
             tcp: Listening::default(),
             max_connections: None,
             max_connections_per_peer: None,
+            allowed: Vec::new(),
         }
     }
 }
@@ -92,6 +95,23 @@ impl ListenerOptions {
     /// Who may connect to a local socket; only this user unless set. TCP has no such check.
     pub fn access(&mut self, access: Access) -> &mut Self {
         self.access = access;
+        self
+    }
+
+    /// Lets in whom `allowed` says, of those whom [`access`](Self::access) lets in; called again, whom it says as well. All
+    /// others are closed before they are accepted, and counted ([`refused_connections`](Listener::refused_connections)).
+    ///
+    /// Local sockets alone tell who connects: elsewhere binding is [`ErrorKind::Unsupported`].
+    pub fn allow(&mut self, allowed: Allow) -> &mut Self {
+        self.allowed.push(allowed);
+        self
+    }
+
+    /// How many handles of the operating system a peer may send with one frame or packet; none unless set, at most 64
+    /// (see [`Stream::recv_with_handles`]). Local sockets alone carry them: elsewhere binding is
+    /// [`ErrorKind::Unsupported`].
+    pub fn max_handles(&mut self, handles: usize) -> &mut Self {
+        self.settings.max_handles = handles.min(local::MAX_HANDLES);
         self
     }
 
@@ -198,7 +218,20 @@ impl ListenerOptions {
     /// [`ErrorKind::AlreadyExists`] (a file that is no socket), [`ErrorKind::Unsupported`] for endpoints that streams
     /// do not carry, [`ErrorKind::ApiMisuse`] for text that is no endpoint.
     pub fn bind<E: ToEndpoint + ?Sized>(&self, endpoint: &E) -> Result<Listener> {
+        self.bind_kind(endpoint, LocalListener::bind_owned)
+    }
+
+    /// Listens; on local sockets by `bind_local`.
+    pub(crate) fn bind_kind<E: ToEndpoint + ?Sized>(
+        &self,
+        endpoint: &E,
+        bind_local: fn(&LocalName, Access, Owner, u32) -> Result<LocalListener>,
+    ) -> Result<Listener> {
         let endpoint = endpoint.to_endpoint()?;
+        if local_name(&endpoint).is_none() {
+            Door::check(&self.allowed, BIND, &endpoint)?;
+            self.settings.check_handles(BIND, &endpoint)?;
+        }
         let (socket, endpoint) = match &endpoint {
             Endpoint::Tcp { host, port } => {
                 let listener = self.bind_tcp(&endpoint, host, *port)?;
@@ -217,7 +250,7 @@ impl ListenerOptions {
                 Some(_) if self.tcp.device.is_some() => return Err(no_device(BIND, &endpoint)),
                 Some(name) => {
                     let (owner, backlog) = (self.owner, self.tcp.backlog);
-                    (Socket::Local(LocalListener::bind_owned(&name, self.access, owner, backlog)?), endpoint)
+                    (Socket::Local(bind_local(&name, self.access, owner, backlog)?), endpoint)
                 }
                 None => return Err(unsupported(BIND, &endpoint)),
             },
@@ -227,6 +260,7 @@ impl ListenerOptions {
             endpoint,
             settings: self.settings.clone(),
             gate: Gate::new(self.max_connections, self.max_connections_per_peer),
+            door: Door::new(&self.allowed),
         })
     }
 
@@ -265,6 +299,7 @@ pub struct Listener {
     endpoint: Endpoint,
     settings: Settings,
     gate: Option<Arc<Gate>>,
+    door: Door,
 }
 
 macro_rules! accepts {
@@ -360,11 +395,16 @@ impl Listener {
         self.gate.as_ref().is_some_and(|gate| gate.is_full())
     }
 
-    /// How many connections were closed because their peer had as many as it may
+    /// How many connections were closed because their peer may not connect ([`allow`](ListenerOptions::allow); on names
+    /// without a file [`access`](ListenerOptions::access) too), or had as many as it may
     /// ([`max_connections_per_peer`](ListenerOptions::max_connections_per_peer)).
     #[must_use]
     pub fn refused_connections(&self) -> u64 {
-        self.gate.as_ref().map_or(0, |gate| gate.refused())
+        let strangers = match &self.socket {
+            Socket::Local(listener) => listener.refused(),
+            _ => 0,
+        };
+        strangers + self.door.refused() + self.gate.as_ref().map_or(0, |gate| gate.refused())
     }
 
     accepts!(Stream, new, accept, try_accept, accept_timeout, accept_deadline);
@@ -383,12 +423,17 @@ impl Listener {
         };
         loop {
             let cause = match self.accept_once(wait) {
-                // Who has too many must not keep the caller here beyond its time, unless it cannot wait at all: then all
+                // Who may not come in or has too many must not keep the caller here beyond its time, unless it cannot wait at all: then all
                 // that waits is looked at, because an event loop would not come again for what is left.
-                Ok((_, peer)) if ticket.as_mut().is_some_and(|ticket| !ticket.admit(&peer)) => match wait {
-                    Wait::Until(at) if Instant::now() >= at => io::ErrorKind::TimedOut.into(),
-                    _ => continue,
-                },
+                Ok((link, peer))
+                    if !self.door.lets_in(&link, &peer)
+                        || ticket.as_mut().is_some_and(|ticket| !ticket.admit(&peer)) =>
+                {
+                    match wait {
+                        Wait::Until(at) if Instant::now() >= at => io::ErrorKind::TimedOut.into(),
+                        _ => continue,
+                    }
+                }
                 Ok((link, peer)) => match link.tune(&self.settings.tuning) {
                     Ok(()) => return Ok((link.counted(ticket), peer)),
                     Err(cause) => return Err(link.error(cause, "set the socket options of")),
@@ -422,7 +467,7 @@ impl Listener {
             }),
             Socket::Local(listener) => listener.accept(wait).map(|(stream, credentials)| {
                 let name = format!("{} ({credentials})", self.endpoint);
-                (Link::local(stream, name), Peer::Local(credentials))
+                (Link::of_local(stream, name), Peer::Local(credentials))
             }),
             #[cfg(feature = "tls")]
             Socket::Tls(listener, config) => self.accept_tcp(listener, wait).and_then(|(tcp, address)| {

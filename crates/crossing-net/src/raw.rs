@@ -74,7 +74,6 @@ impl RawStream {
         StreamOptions::default().raw().connect_deadline(endpoint, deadline)
     }
 
-    #[cfg(all(unix, not(crossing_os_stub)))]
     pub(crate) fn link(&self) -> &Link {
         &self.link
     }

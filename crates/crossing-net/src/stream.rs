@@ -4,13 +4,19 @@
 //! stays in `out`, at most one frame, and goes first with the next call of any kind, so that an interrupted call never
 //! breaks the byte stream. Receiving: bytes are read into the decoder's buffer, and frames lent out of it.
 
+mod faults;
+mod handles;
+
 use crate::halves::{RecvHalf, SendHalf};
 use crate::link::{Link, Peer, until};
 use crate::raw::RawOptions;
-use crate::{ErrorKind, Result, ToEndpoint};
+use crate::{Endpoint, ErrorKind, Result, ToEndpoint};
 use crossing_sys::Error;
+use crossing_sys::file::Handle;
 use crossing_sys::local::{Tuning, Wait};
-use crossing_wire::{DEFAULT_MAX_FRAME_LEN, DecodeError, Decoder, Encoder, Kind};
+use crossing_wire::{DEFAULT_MAX_FRAME_LEN, Decoder, Encoder, FRAME_HEADER_LEN, Kind};
+use faults::{ended, is_waiting, protocol_error};
+use handles::Arrived;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +39,8 @@ pub(crate) struct Settings {
     pub(crate) handshake_timeout: Duration,
     pub(crate) nodelay: bool,
     pub(crate) tuning: Tuning,
+    /// The most that a frame or packet may bring.
+    pub(crate) max_handles: usize,
     /// The network device to connect by.
     pub(crate) device: Option<String>,
     #[cfg(feature = "tls")]
@@ -46,6 +54,7 @@ impl Default for Settings {
             handshake_timeout: Duration::from_secs(10),
             nodelay: true,
             tuning: Tuning::default(),
+            max_handles: 0,
             device: None,
             #[cfg(feature = "tls")]
             tls: None,
@@ -166,11 +175,20 @@ impl StreamOptions {
         endpoint: &E,
         deadline: Option<Instant>,
     ) -> Result<Link> {
+        self.link_by(endpoint, deadline, Link::connect)
+    }
+
+    pub(crate) fn link_by<E: ToEndpoint + ?Sized>(
+        &self,
+        endpoint: &E,
+        deadline: Option<Instant>,
+        connect: fn(&Endpoint, Wait, &Settings) -> Result<Link>,
+    ) -> Result<Link> {
         let mut wait = until(deadline);
         if let Some(limit) = self.connect_timeout.and_then(|timeout| Instant::now().checked_add(timeout)) {
             wait = wait.no_later_than(limit);
         }
-        let link = Link::connect(&endpoint.to_endpoint()?, wait, &self.settings)?;
+        let link = connect(&endpoint.to_endpoint()?, wait, &self.settings)?;
         link.tune(&self.settings.tuning).map_err(|cause| link.error(cause, "set the socket options of"))?;
         Ok(link)
     }
@@ -190,20 +208,24 @@ pub struct Stream {
     /// The peer's introduction came, maybe to the other half.
     introduced: bool,
     send_ended: bool,
+    /// Handles that came for frames.
+    arrived: Arrived,
 }
 
 impl Stream {
     pub(crate) fn new(link: Link, settings: &Settings) -> Self {
-        let encoder = Encoder::new(settings.max_frame_len);
+        let arrived = Arrived::new(if link.local().is_some() { settings.max_handles } else { 0 });
+        let encoder = Encoder::new(settings.max_frame_len).taking_handles(arrived.max());
         let mut stream = Self {
             link: Arc::new(link),
             introduced: false,
             out: encoder.preamble().to_vec(),
             encoder,
-            decoder: Decoder::new(settings.max_frame_len),
+            decoder: Decoder::new(settings.max_frame_len).taking_handles(arrived.max()),
             sent: 0,
             handshake_until: Instant::now().checked_add(settings.handshake_timeout),
             send_ended: false,
+            arrived,
         };
         // A new connection has room for the preamble; if it is dead already, the first use tells.
         let _ = stream.flush_wait(Wait::Never);
@@ -358,6 +380,7 @@ impl Stream {
             handshake_until: None,
             introduced: true,
             send_ended: true,
+            arrived: std::mem::take(&mut self.arrived),
         };
         Ok((SendHalf(self), RecvHalf(receiving)))
     }
@@ -408,7 +431,6 @@ impl Stream {
         self.end_sending_wait(Wait::Forever)
     }
 
-    #[cfg(all(unix, not(crossing_os_stub)))]
     pub(crate) fn link(&self) -> &Link {
         &self.link
     }
@@ -526,8 +548,18 @@ impl Stream {
             }
             return Ok(true);
         }
+        self.send_long(header, payload, 0, wait)
+    }
+
+    /// Sends a frame from where it is, of which `sent` bytes went; `false` when the wait ended before its first byte went.
+    fn send_long(
+        &mut self,
+        header: [u8; FRAME_HEADER_LEN],
+        payload: &[u8],
+        mut sent: usize,
+        wait: Wait,
+    ) -> Result<bool> {
         let whole = header.len() + payload.len();
-        let mut sent = 0;
         while sent < whole {
             let result = match header.get(sent..) {
                 Some(head) => self.link.send_vectored(&[IoSlice::new(head), IoSlice::new(payload)], wait),
@@ -629,6 +661,7 @@ impl Stream {
             match self.decoder.next_preamble() {
                 Ok(Some(peer)) => {
                     self.encoder.set_limit(peer.max_frame_len as usize);
+                    self.encoder.set_handle_limit(handles::limit(peer.max_handles));
                     self.introduced = true;
                     return Ok(true);
                 }
@@ -658,17 +691,26 @@ impl Stream {
         Ok(true)
     }
 
-    /// Gives what the decoder has ready.
+    /// Gives what the decoder has ready; handles that came with it are closed.
     fn take(&mut self) -> Result<&[u8]> {
+        self.take_with_handles().map(|(payload, _)| payload)
+    }
+
+    fn take_with_handles(&mut self) -> Result<(&[u8], Vec<Handle>)> {
         match self.decoder.next_frame() {
-            Ok(Some(frame)) if frame.kind == Kind::Data => Ok(frame.payload),
-            Ok(_) => Err(ended(&self.link)),
-            Err(error) => Err(protocol_error(&self.link, error)),
+            Ok(Some(frame)) if frame.kind == Kind::Data => {
+                Ok((frame.payload, self.arrived.take(frame.handles, &self.link)?))
+            }
+            other => {
+                self.arrived.close();
+                Err(other.map_or_else(|error| protocol_error(&self.link, error), |_| ended(&self.link)))
+            }
         }
     }
 
     /// Reads once; `false` when the wait ended before anything came.
     fn fill(&mut self, wait: Wait) -> Result<bool> {
+        self.arrived.check(&self.decoder, &self.link)?;
         // What a timed send left must go on, or both sides would wait for each other.
         if !self.out.is_empty() && !self.flush_wait(Wait::Never)? && wait != Wait::Never {
             return self.fill_while_flushing(wait);
@@ -695,7 +737,7 @@ impl Stream {
         let introduced = self.introduced || self.decoder.peer().is_some();
         let limit = self.handshake_until.filter(|_| !introduced);
         let wait = limit.map_or(wait, |limit| wait.no_later_than(limit));
-        match self.link.recv(self.decoder.space(), wait) {
+        match self.arrived.recv(&self.link, self.decoder.space(), wait) {
             Ok(0) => {
                 let error = self.link.fault(ErrorKind::Disconnected, RECV);
                 Err(match (introduced, self.decoder.buffered()) {
@@ -718,39 +760,7 @@ impl Stream {
                     .fix("exchange raw bytes with a peer that is not Crossing, or raise handshake_timeout")),
                 _ => Ok(false),
             },
-            Err(cause) => Err(self.link.error(cause, RECV)),
+            Err(cause) => Err(self.arrived.error(cause, &self.link)),
         }
-    }
-}
-
-/// Whether the wait ended, as opposed to an error of the system (ETIMEDOUT is one: the peer is unreachable).
-fn is_waiting(cause: &io::Error) -> bool {
-    cause.raw_os_error().is_none()
-        && matches!(cause.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
-}
-
-fn ended(link: &Link) -> Error {
-    link.fault(ErrorKind::Disconnected, RECV)
-        .detail("it ended its stream; everything that it sent was received")
-}
-
-fn protocol_error(link: &Link, error: DecodeError) -> Error {
-    let detail = error.to_string();
-    let made = |kind| link.fault(kind, RECV).detail(detail);
-    match error {
-        DecodeError::BadMagic { .. } => {
-            made(ErrorKind::Incompatible).fix("exchange raw bytes with a peer that is not Crossing")
-        }
-        DecodeError::VersionMismatch { .. } => {
-            made(ErrorKind::Incompatible).fix("run the same major version on both sides")
-        }
-        DecodeError::SessionMismatch { .. } => {
-            made(ErrorKind::Incompatible).fix("use a session on both sides or on none")
-        }
-        DecodeError::FrameTooLarge { len, max } => {
-            made(ErrorKind::TooLarge { len: len.into(), max: max.into() })
-                .fix("raise max_frame_len on this side")
-        }
-        _ => made(ErrorKind::Corrupt),
     }
 }

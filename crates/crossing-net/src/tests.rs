@@ -244,7 +244,7 @@ fn garbage_and_other_versions_are_refused_with_the_reason() {
         preamble[8] = 7;
         peer.write_all(&preamble).unwrap();
         let error = server.recv_timeout(PATIENCE).unwrap_err().to_string();
-        assert!(error.contains("7.1") && error.contains("1.1"), "{error}");
+        assert!(error.contains("7.2") && error.contains("1.2"), "{error}");
         drop((server, peer));
 
         let (mut server, peer) = with_raw_peer(endpoint, &mut Listener::options());

@@ -58,6 +58,18 @@ pub fn kill(pid: u32) -> io::Result<()> {
     crate::os::children::kill(pid)
 }
 
+/// Goes on as another user, as a child does that must be somebody else than its test.
+///
+/// # Errors
+/// [`io::ErrorKind::PermissionDenied`] unless this process is root's, [`io::ErrorKind::Unsupported`] where it is not
+/// implemented.
+///
+/// # Platform-specific behavior
+/// Linux: this thread alone, for good (setgroups, setgid and setuid without the C library). Elsewhere: not supported.
+pub fn become_user(user: u32, group: u32, groups: &[u32]) -> io::Result<()> {
+    crate::os::children::become_user(user, group, groups)
+}
+
 /// A process that was alive when it was opened, whatever becomes of its id.
 #[derive(Debug)]
 pub struct Watched(crate::os::children::Watched);

@@ -20,6 +20,7 @@ pub mod mq;
 pub mod named_semaphore;
 mod os;
 pub mod packet;
+pub mod peer;
 pub mod process;
 pub mod silence;
 pub mod sysv;

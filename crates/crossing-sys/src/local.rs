@@ -28,6 +28,7 @@ use std::fmt;
 use std::io::{self, IoSlice};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 /// The most handles that one call sends or receives.
@@ -262,6 +263,7 @@ pub struct LocalListener {
     pub(crate) inner: os::Listener,
     name: LocalName,
     access: Access,
+    refused: AtomicU64,
 }
 
 impl LocalListener {
@@ -297,7 +299,8 @@ impl LocalListener {
         backlog: u32,
     ) -> Result<Self> {
         owner.check(name)?;
-        Ok(Self { inner: os::bind(name, packets, access, owner, backlog)?, name: name.clone(), access })
+        let inner = os::bind(name, packets, access, owner, backlog)?;
+        Ok(Self { inner, name: name.clone(), access, refused: AtomicU64::new(0) })
     }
 
     /// What it listens at.
@@ -306,7 +309,15 @@ impl LocalListener {
         &self.name
     }
 
-    /// Takes the next connection. Peers whom the access does not include are closed and passed over.
+    /// How many peers were passed over because the access does not include them. Where a file or pipe has that access, the
+    /// system refuses them before they are seen here.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        // Relaxed: a number to look at, nothing is published by it.
+        self.refused.load(Ordering::Relaxed)
+    }
+
+    /// Takes the next connection. Peers whom the access does not include are closed, passed over and counted.
     ///
     /// # Errors
     /// [`io::ErrorKind::WouldBlock`], [`io::ErrorKind::TimedOut`] according to `wait`, and errors of the system such as
@@ -319,6 +330,8 @@ impl LocalListener {
             if !matches!(self.name, LocalName::Abstract(_)) || credentials.is_allowed(self.access) {
                 return Ok((stream, credentials));
             }
+            // Relaxed: as in `refused`.
+            self.refused.fetch_add(1, Ordering::Relaxed);
             // Strangers must not keep the caller here beyond its time.
             match wait {
                 Wait::Never => return Err(io::ErrorKind::WouldBlock.into()),
@@ -396,6 +409,20 @@ impl LocalStream {
     /// Those of the system.
     pub fn credentials(&self) -> io::Result<Credentials> {
         os::credentials(&self.0)
+    }
+
+    /// The groups that the process at the other end was in when the connection was made, its own group among them, where
+    /// the system has numbers for them.
+    ///
+    /// # Platform-specific behavior
+    /// Linux: SO_PEERGROUPS of unix(7). macOS and FreeBSD: its own group alone. Windows: none.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn peer_groups(&self) -> io::Result<Vec<u32>> {
+        let mut groups = os::groups(&self.0)?;
+        groups.extend(self.credentials()?.ids().map(|(_, group)| group));
+        Ok(groups)
     }
 
     /// Sends `bytes` (at least one) and, with the first of them, copies of `handles`. Gives how many bytes were sent:

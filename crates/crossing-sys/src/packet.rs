@@ -17,6 +17,7 @@ use crate::local::{Credentials, LocalListener, LocalName, LocalStream, MAX_HANDL
 use crate::os::packet as os;
 use crate::{Error, ErrorKind, Result};
 use std::io::{self, IoSlice};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 /// What [`recv`] came to.
@@ -119,7 +120,10 @@ pub struct Origin {
 pub struct LocalDatagrams {
     pub(crate) inner: os::Datagrams,
     name: Option<LocalName>,
+    /// The only one it sends to and receives from.
+    peer: Option<LocalName>,
     access: Access,
+    refused: AtomicU64,
 }
 
 impl Socket for LocalDatagrams {}
@@ -136,7 +140,8 @@ impl LocalDatagrams {
         const OPERATION: &str = "listen on";
         check(OPERATION, name, os::DATAGRAMS)?;
         owner.check(name)?;
-        Ok(Self { inner: os::bind(name, access, owner)?, name: Some(name.clone()), access })
+        let inner = os::bind(name, access, owner)?;
+        Ok(Self { inner, name: Some(name.clone()), peer: None, access, refused: AtomicU64::new(0) })
     }
 
     /// A socket without a name of its own, to send from.
@@ -149,15 +154,51 @@ impl LocalDatagrams {
     /// [`ErrorKind::Unsupported`], [`ErrorKind::LimitReached`], and those of the system.
     pub fn unbound() -> Result<Self> {
         if !os::DATAGRAMS {
-            return Err(unsupported("make", &LocalName::Path("unix-datagram".into())));
+            return Err(unsupported("make", &LocalName::Path("a socket of datagrams".into())));
         }
-        Ok(Self { inner: os::unbound()?, name: None, access: Access::Private })
+        let refused = AtomicU64::new(0);
+        Ok(Self { inner: os::unbound()?, name: None, peer: None, access: Access::Private, refused })
+    }
+
+    /// As [`unbound`](Self::unbound), but connected: [`send`](Self::send) goes to the socket at `name`, and nobody else
+    /// can send here. It stays with that socket: when another one takes the name, it must connect again.
+    ///
+    /// # Errors
+    /// As [`send_to`](Self::send_to).
+    pub fn connect(name: &LocalName) -> Result<Self> {
+        check("connect to", name, os::DATAGRAMS)?;
+        Ok(Self {
+            inner: os::connected(name)?,
+            name: None,
+            peer: Some(name.clone()),
+            access: Access::World, // the kernel lets nobody else in
+            refused: AtomicU64::new(0),
+        })
     }
 
     /// What it receives at, if it was given a name.
     #[must_use]
     pub fn name(&self) -> Option<&LocalName> {
         self.name.as_ref()
+    }
+
+    /// The only one it sends to, if it is connected.
+    #[must_use]
+    pub fn peer(&self) -> Option<&LocalName> {
+        self.peer.as_ref()
+    }
+
+    /// Sends one datagram to whom it is connected to, waiting for room in its queue as `wait` says.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ApiMisuse`] when it is not connected; otherwise as [`send_to`](Self::send_to).
+    pub fn send(&self, bytes: &[u8], wait: Wait) -> Result<()> {
+        match &self.peer {
+            Some(peer) => os::send_connected(&self.inner, peer, bytes, wait),
+            None => Err(Error::new(ErrorKind::ApiMisuse, "send to", "nobody")
+                .detail("this socket of datagrams is not connected")
+                .fix("connect it, or say to whom each datagram goes")),
+        }
     }
 
     /// Sends one datagram to the socket at `name`, waiting for room in its queue as `wait` says.
@@ -172,6 +213,14 @@ impl LocalDatagrams {
         os::send_to(&self.inner, name, bytes, wait)
     }
 
+    /// How many datagrams were dropped because the access does not include their sender. Where a file has that access, the
+    /// system refuses them before they are seen here.
+    #[must_use]
+    pub fn refused(&self) -> u64 {
+        // Relaxed: a number to look at, nothing is published by it.
+        self.refused.load(Ordering::Relaxed)
+    }
+
     /// Receives one datagram into `buffer`; gives its length, which is more than the buffer has room for if it was cut.
     ///
     /// # Errors
@@ -183,6 +232,8 @@ impl LocalDatagrams {
             if is_guarded || origin.credentials.is_none_or(|who| who.is_allowed(self.access)) {
                 return Ok((len, origin));
             }
+            // Relaxed: as in `refused`.
+            self.refused.fetch_add(1, Ordering::Relaxed);
             // Strangers must not keep the caller here beyond its time.
             if let Wait::Until(at) = wait
                 && Instant::now() >= at

@@ -7,7 +7,8 @@ fn they_are_refused_with_what_to_use() {
     let listening = LocalListener::bind_packets(&name, Access::Private, Owner::default(), 1).unwrap_err();
     let connecting = LocalStream::connect_packets(&name, Wait::Never).unwrap_err();
     let bound = LocalDatagrams::bind(&name, Access::Private, Owner::default()).unwrap_err();
-    for error in [listening, connecting, bound, LocalDatagrams::unbound().unwrap_err()] {
+    let connected = LocalDatagrams::connect(&name).unwrap_err();
+    for error in [listening, connecting, bound, connected, LocalDatagrams::unbound().unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::Unsupported, "{error}");
         assert!(error.advice().is_some_and(|fix| fix.contains("pipe:")), "{error}");
     }
@@ -82,6 +83,21 @@ mod unix {
         assert_eq!(take(&left, 4).0, Packet::End);
         let cause = send(&left, &[IoSlice::new(b"x")], &[], patience()).unwrap_err();
         assert_eq!(cause.kind(), io::ErrorKind::BrokenPipe);
+    }
+
+    #[test]
+    fn what_a_peer_sent_before_it_left_is_received_though_it_left_things_unread() {
+        if !is_supported() {
+            return;
+        }
+        let (left, right) = LocalStream::packet_pair().unwrap();
+        put(&right, b"never received");
+        put(&left, b"one");
+        put(&left, b"two");
+        drop(left);
+        assert_eq!(take(&right, 10), (Packet::Message, b"one".to_vec()));
+        assert_eq!(take(&right, 10), (Packet::Message, b"two".to_vec()));
+        assert_eq!(take(&right, 10).0, Packet::End);
     }
 
     #[test]
@@ -268,6 +284,34 @@ mod unix {
             server.recv_from(&mut [0], Wait::at_most(SHORT)).unwrap_err().kind(),
             io::ErrorKind::TimedOut
         );
+    }
+
+    #[test]
+    fn a_connected_socket_of_datagrams_talks_with_one_alone() {
+        let (name, other) = (name(), name());
+        let error = LocalDatagrams::connect(&name).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
+        let (server, stranger) = (datagrams(&name), datagrams(&other));
+        let client = LocalDatagrams::connect(&name).unwrap();
+        assert_eq!((client.peer(), client.name()), (Some(&name), None));
+        client.send(b"question", patience()).unwrap();
+        let mut buffer = [0; 100];
+        let (_, origin) = server.recv_from(&mut buffer, patience()).unwrap();
+        if let Some(back) = origin.name {
+            let error = stranger.send_to(&back, b"not for you", patience()).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+            server.send_to(&back, b"answer", patience()).unwrap();
+            let (len, _) = client.recv_from(&mut buffer, patience()).unwrap();
+            assert_eq!(&buffer[..len], b"answer");
+        }
+        while client.send(b"more", Wait::Never).is_ok() {}
+        let error = client.send(b"late", Wait::at_most(SHORT)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        drop(server);
+        let error = client.send(b"x", patience()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ConnectionRefused, "{error}");
+        let error = stranger.send(b"x", patience()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::ApiMisuse, "{error}");
     }
 
     #[test]

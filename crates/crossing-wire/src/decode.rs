@@ -14,6 +14,8 @@ pub struct Frame<'a> {
     pub kind: Kind,
     /// Its bytes.
     pub payload: &'a [u8],
+    /// How many handles of the operating system go with it.
+    pub handles: u8,
 }
 
 /// What is wrong with the bytes that a peer sent. A decoder stays at its first error: what follows has no meaning.
@@ -45,6 +47,13 @@ pub enum DecodeError {
     UnknownKind(u8),
     /// Bits of a frame's header are set that must be zero in this version.
     ReservedBits,
+    /// More handles go with a frame than this side takes.
+    TooManyHandles {
+        /// How many, as the frame's header states.
+        count: u8,
+        /// The most that this side takes.
+        max: u8,
+    },
     /// A frame that must have no payload has one.
     UnexpectedPayload,
     /// A frame came after the one that was to be the last.
@@ -92,6 +101,7 @@ pub struct Decoder {
     ended: bool,
     failed: Option<DecodeError>,
     session: bool,
+    max_handles: u8,
 }
 
 impl Decoder {
@@ -108,7 +118,14 @@ impl Decoder {
             ended: false,
             failed: None,
             session: false,
+            max_handles: 0,
         }
+    }
+
+    /// The same, accepting up to `handles` handles with a frame; none unless said.
+    #[must_use]
+    pub fn taking_handles(self, handles: u8) -> Self {
+        Self { max_handles: handles, ..self }
     }
 
     /// As [`new`](Self::new), for the frames of a session.
@@ -133,6 +150,14 @@ impl Decoder {
     #[must_use]
     pub fn buffered(&self) -> usize {
         self.end - self.start
+    }
+
+    /// How many handles go with the frame that is incomplete; `None` while its header is incomplete or wrong.
+    #[must_use]
+    pub fn announced_handles(&self) -> Option<u8> {
+        self.peer?;
+        let (_, _, handles) = self.header(&self.buffer[self.start..self.end]).ok()??;
+        Some(handles)
     }
 
     /// Room to read into; never empty. [`advance`](Self::advance) then says how much was read. Ask for frames first:
@@ -219,7 +244,7 @@ impl Decoder {
         };
         match self.header(frames) {
             Ok(None) => false,
-            Ok(Some((_, len))) => frames.len() - FRAME_HEADER_LEN >= len,
+            Ok(Some((_, len, _))) => frames.len() - FRAME_HEADER_LEN >= len,
             Err(_) => true,
         }
     }
@@ -232,7 +257,7 @@ impl Decoder {
         if self.next_preamble()?.is_none() {
             return Ok(None);
         }
-        let (kind, len) = match self.header(&self.buffer[self.start..self.end]) {
+        let (kind, len, handles) = match self.header(&self.buffer[self.start..self.end]) {
             Ok(Some(header)) => header,
             Ok(None) => return Ok(None),
             Err(error) => return self.fail(error),
@@ -243,7 +268,7 @@ impl Decoder {
         let payload = self.start + FRAME_HEADER_LEN..self.start + FRAME_HEADER_LEN + len;
         self.start = payload.end;
         self.ended |= kind == Kind::End;
-        Ok(Some(Frame { kind, payload: &self.buffer[payload] }))
+        Ok(Some(Frame { kind, payload: &self.buffer[payload], handles }))
     }
 
     fn fail<T>(&mut self, error: DecodeError) -> Result<T, DecodeError> {
@@ -255,19 +280,21 @@ impl Decoder {
     fn missing(&self) -> usize {
         let bytes = &self.buffer[self.start..self.end];
         let whole = match (self.peer, self.header(bytes)) {
-            (Some(_), Ok(Some((_, len)))) => FRAME_HEADER_LEN + len,
+            (Some(_), Ok(Some((_, len, _)))) => FRAME_HEADER_LEN + len,
             (Some(_), _) => FRAME_HEADER_LEN,
             (None, _) => PREAMBLE_LEN,
         };
         whole.saturating_sub(bytes.len())
     }
 
-    /// The kind and length of the frame at the beginning of `bytes`, checked; `None` while its header is incomplete.
-    fn header(&self, bytes: &[u8]) -> Result<Option<(Kind, usize)>, DecodeError> {
+    /// The kind, length and number of handles of the frame at the beginning of `bytes`, checked; `None` while its header
+    /// is incomplete.
+    fn header(&self, bytes: &[u8]) -> Result<Option<(Kind, usize, u8)>, DecodeError> {
         if self.ended && !bytes.is_empty() {
             return Err(DecodeError::AfterEnd);
         }
-        let Some(&[a, b, c, d, kind, flags, x, y]) = bytes.first_chunk::<FRAME_HEADER_LEN>() else {
+        let Some(&[a, b, c, d, kind, flags, handles, reserved]) = bytes.first_chunk::<FRAME_HEADER_LEN>()
+        else {
             return Ok(None);
         };
         let len = u32::from_le_bytes([a, b, c, d]);
@@ -276,13 +303,16 @@ impl Decoder {
         }
         let known = Kind::from_code(kind).filter(|known| known.is_of_session() == self.session);
         let kind = known.ok_or(DecodeError::UnknownKind(kind))?;
-        if (flags, x, y) != (0, 0, 0) {
+        if (flags, reserved) != (0, 0) || (handles > 0 && kind != Kind::Data) {
             return Err(DecodeError::ReservedBits);
+        }
+        if handles > self.max_handles {
+            return Err(DecodeError::TooManyHandles { count: handles, max: self.max_handles });
         }
         if kind == Kind::End && len != 0 {
             return Err(DecodeError::UnexpectedPayload);
         }
-        Ok(Some((kind, len as usize)))
+        Ok(Some((kind, len as usize, handles)))
     }
 }
 
@@ -307,6 +337,9 @@ impl fmt::Display for DecodeError {
             }
             Self::UnknownKind(kind) => write!(f, "the peer sent a frame of unknown kind {kind}"),
             Self::ReservedBits => f.write_str("the peer sent a frame with reserved bits set"),
+            Self::TooManyHandles { count, max } => {
+                write!(f, "the peer sent {count} handles with a frame, at most {max} are taken")
+            }
             Self::UnexpectedPayload => f.write_str("the peer sent an end frame with a payload"),
             Self::AfterEnd => f.write_str("the peer sent a frame after its last one"),
             Self::SessionMismatch { theirs: true } => {

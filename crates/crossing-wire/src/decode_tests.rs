@@ -82,14 +82,34 @@ fn wrong_headers_are_refused() {
     let one = |bytes: Vec<u8>| decode(&mut Decoder::new(MAX), [&bytes[..]]).unwrap_err();
     assert_eq!(one(raw_frame(1, [9, 0, 0, 0])), DecodeError::UnknownKind(9));
     assert_eq!(one(raw_frame(1, [0, 0, 0, 0])), DecodeError::UnknownKind(0));
-    for reserved in [[1, 1, 0, 0], [1, 0, 1, 0], [1, 0, 0, 128]] {
+    for reserved in [[1, 1, 0, 0], [2, 0, 1, 0], [1, 0, 0, 128]] {
         assert_eq!(one(raw_frame(0, reserved)), DecodeError::ReservedBits);
     }
+    assert_eq!(one(raw_frame(1, [1, 0, 1, 0])), DecodeError::TooManyHandles { count: 1, max: 0 });
     assert_eq!(one(raw_frame(1, [2, 0, 0, 0])), DecodeError::UnexpectedPayload);
     assert!(matches!(one(raw_frame(u32::MAX, [1, 0, 0, 0])), DecodeError::FrameTooLarge { .. }));
     let after = stream(&[(Kind::End, vec![]), (Kind::Data, vec![1])]);
     assert_eq!(one(after), DecodeError::AfterEnd);
     assert!(matches!(one(b"SSH-2.0".to_vec()), DecodeError::BadMagic { .. }));
+}
+
+#[test]
+fn handles_are_announced_before_their_frame_is_whole() {
+    let mut decoder = Decoder::new(MAX).taking_handles(3);
+    assert_eq!(decoder.announced_handles(), None);
+    let bytes = raw_frame(2, [1, 0, 3, 0]);
+    decoder.feed(&bytes[..bytes.len() - 1]);
+    assert_eq!(decoder.next_frame(), Ok(None));
+    assert_eq!(decoder.announced_handles(), None);
+    decoder.feed(&bytes[bytes.len() - 1..]);
+    decoder.feed(b"a");
+    assert_eq!((decoder.announced_handles(), decoder.next_frame()), (Some(3), Ok(None)));
+    decoder.feed(b"b");
+    let frame = decoder.next_frame().unwrap().unwrap();
+    assert_eq!((frame.handles, frame.payload), (3, &b"ab"[..]));
+    decoder.feed(&[0, 0, 0, 0, 1, 0, 4, 0]);
+    assert_eq!(decoder.announced_handles(), None);
+    assert_eq!(decoder.next_frame(), Err(DecodeError::TooManyHandles { count: 4, max: 3 }));
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::fmt;
 pub struct Encoder {
     own: Preamble,
     limit: usize,
+    handle_limit: u8,
 }
 
 /// Why a frame was not encoded.
@@ -21,6 +22,13 @@ pub enum EncodeError {
         /// The most that the receiver accepts.
         max: usize,
     },
+    /// More handles go with the frame than the receiver takes.
+    TooManyHandles {
+        /// How many.
+        count: usize,
+        /// The most that the receiver takes.
+        max: u8,
+    },
 }
 
 impl Encoder {
@@ -28,7 +36,13 @@ impl Encoder {
     /// [`set_limit`](Self::set_limit) it lets payloads of any length through that the format can express.
     #[must_use]
     pub fn new(max_frame_len: usize) -> Self {
-        Self { own: Preamble::new(max_frame_len), limit: FRAME_LEN_LIMIT }
+        Self { own: Preamble::new(max_frame_len), limit: FRAME_LEN_LIMIT, handle_limit: 0 }
+    }
+
+    /// The same, whose side takes up to `handles` handles with one frame.
+    #[must_use]
+    pub fn taking_handles(self, handles: u8) -> Self {
+        Self { own: self.own.with_handles(handles), ..self }
     }
 
     /// The bytes to send before any frame.
@@ -46,6 +60,29 @@ impl Encoder {
     #[must_use]
     pub fn limit(&self) -> usize {
         self.limit
+    }
+
+    /// Sets how many handles the peer takes with one frame: its preamble's `max_handles`; 0 until then.
+    pub fn set_handle_limit(&mut self, max_handles: u8) {
+        self.handle_limit = max_handles;
+    }
+
+    /// The header of a data frame with which `handles` handles go: they must reach the system together with its first
+    /// byte.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLarge`] and [`EncodeError::TooManyHandles`] when the receiver does not take it.
+    pub fn header_with_handles(
+        &self,
+        len: usize,
+        handles: usize,
+    ) -> Result<[u8; FRAME_HEADER_LEN], EncodeError> {
+        let mut header = self.header(Kind::Data, len)?;
+        match u8::try_from(handles) {
+            Ok(count) if count <= self.handle_limit => header[6] = count,
+            _ => return Err(EncodeError::TooManyHandles { count: handles, max: self.handle_limit }),
+        }
+        Ok(header)
     }
 
     /// The header of a frame with a payload of `len` bytes; the payload follows it unchanged.
@@ -78,6 +115,9 @@ impl fmt::Display for EncodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::TooLarge { len, max } => write!(f, "frame of {len} bytes, the peer accepts at most {max}"),
+            Self::TooManyHandles { count, max } => {
+                write!(f, "{count} handles with a frame, the peer takes at most {max}")
+            }
         }
     }
 }

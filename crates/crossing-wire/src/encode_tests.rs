@@ -23,3 +23,21 @@ fn the_receivers_limit_holds() {
     encoder.set_limit(usize::MAX);
     assert_eq!(encoder.limit(), FRAME_LEN_LIMIT);
 }
+
+#[test]
+fn handles_are_counted_and_go_where_they_are_taken() {
+    let mut encoder = Encoder::new(100).taking_handles(3);
+    assert_eq!(encoder.preamble()[17], 3);
+    // Nothing is known of the peer yet.
+    let error = encoder.header_with_handles(4, 1).unwrap_err();
+    assert_eq!(error, EncodeError::TooManyHandles { count: 1, max: 0 });
+    encoder.set_handle_limit(2);
+    assert_eq!(encoder.header_with_handles(4, 2), Ok([4, 0, 0, 0, 1, 0, 2, 0]));
+    assert_eq!(encoder.header_with_handles(4, 0), encoder.header(Kind::Data, 4));
+    for count in [3, 256, 258] {
+        let error = encoder.header_with_handles(4, count).unwrap_err();
+        assert_eq!(error, EncodeError::TooManyHandles { count, max: 2 });
+    }
+    encoder.set_limit(3);
+    assert_eq!(encoder.header_with_handles(4, 1), Err(EncodeError::TooLarge { len: 4, max: 3 }));
+}

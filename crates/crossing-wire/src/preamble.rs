@@ -9,7 +9,7 @@ pub const MAGIC: [u8; 8] = *b"\x89CRSNET\n";
 pub const VERSION_MAJOR: u16 = 1;
 
 /// Minor version of the protocol: a lower one is understood by a higher one.
-pub const VERSION_MINOR: u16 = 1;
+pub const VERSION_MINOR: u16 = 2;
 
 // FORMAT: frame.md Preamble size=24
 /// Length of the preamble in bytes.
@@ -27,6 +27,9 @@ pub struct Preamble {
     pub max_frame_len: u32,
     /// Frames of a [`session`](crate::session) follow, not those of a plain stream.
     pub session: bool,
+    /// How many handles of the operating system the sender of this preamble takes with one frame, since 1.2; always 0
+    /// where the connection carries none.
+    pub max_handles: u8,
 }
 
 impl Preamble {
@@ -35,13 +38,19 @@ impl Preamble {
     #[must_use]
     pub fn new(max_frame_len: usize) -> Self {
         let max_frame_len = max_frame_len.min(crate::FRAME_LEN_LIMIT) as u32;
-        Self { major: VERSION_MAJOR, minor: VERSION_MINOR, max_frame_len, session: false }
+        Self { major: VERSION_MAJOR, minor: VERSION_MINOR, max_frame_len, session: false, max_handles: 0 }
     }
 
     /// The same, announcing that frames of a session follow.
     #[must_use]
     pub fn for_sessions(self) -> Self {
         Self { session: true, ..self }
+    }
+
+    /// The same, taking up to `handles` handles with one frame.
+    #[must_use]
+    pub fn with_handles(self, handles: u8) -> Self {
+        Self { max_handles: handles, ..self }
     }
 
     /// The bytes to send.
@@ -53,6 +62,7 @@ impl Preamble {
         bytes[10..12].copy_from_slice(&self.minor.to_le_bytes());
         bytes[12..16].copy_from_slice(&self.max_frame_len.to_le_bytes());
         bytes[16] = u8::from(self.session);
+        bytes[17] = self.max_handles;
         bytes
     }
 
@@ -78,7 +88,7 @@ impl Preamble {
                 ours: (VERSION_MAJOR, VERSION_MINOR),
             });
         }
-        Ok(Some(Self { major, minor, max_frame_len, session: bytes[16] & 1 != 0 }))
+        Ok(Some(Self { major, minor, max_frame_len, session: bytes[16] & 1 != 0, max_handles: bytes[17] }))
     }
 }
 

@@ -5,12 +5,14 @@ fn the_bytes_are_those_of_the_format_page() {
     let bytes = Preamble::new(0x0102_0304).encode();
     let expected = [
         0x89, b'C', b'R', b'S', b'N', b'E', b'T', b'\n', // magic
-        1, 0, 1, 0, // major, minor
+        1, 0, 2, 0, // major, minor
         4, 3, 2, 1, // max_frame_len
-        0, 0, 0, 0, 0, 0, 0, 0, // reserved
+        0, 0, // flags, max_handles
+        0, 0, 0, 0, 0, 0, // reserved
     ];
     assert_eq!(bytes, expected);
     assert_eq!(Preamble::new(0).for_sessions().encode()[16..], [1, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(Preamble::new(0).with_handles(7).encode()[16..], [0, 7, 0, 0, 0, 0, 0, 0]);
 }
 
 #[test]
@@ -22,6 +24,8 @@ fn it_comes_back_and_only_when_whole() {
     assert_eq!(Preamble::decode(&bytes), Ok(Some(Preamble::new(77))));
     let session = Preamble::new(77).for_sessions();
     assert_eq!(Preamble::decode(&session.encode()), Ok(Some(session)));
+    let handles = Preamble::new(77).with_handles(255);
+    assert_eq!(Preamble::decode(&handles.encode()), Ok(Some(handles)));
 }
 
 #[test]
@@ -38,7 +42,7 @@ fn another_major_version_is_refused_and_both_are_named() {
     bytes[8] = 3;
     bytes[10] = 9;
     let text = Preamble::decode(&bytes).unwrap_err().to_string();
-    assert!(text.contains("3.9") && text.contains("1.1"), "{text}");
+    assert!(text.contains("3.9") && text.contains("1.2"), "{text}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! socat on the other end: raw bytes both ways over TCP and Unix sockets, Crossing as client, as server and between.
+//! socat on the other end: raw bytes both ways over TCP and Unix sockets, Crossing as client, as server and between; packets
+//! and datagrams.
 
 use crossing_interop_tests::{Place, bytes, until};
 use crossing_testkit::{Builder, Child, PATIENCE, build, unique_port};
@@ -152,4 +153,91 @@ fn a_proxy_between_two_of_them_passes_many_bytes_both_ways() {
         proxy.wait(PATIENCE).success();
         assert!(fs::read(place.directory().join("out")).unwrap() == data, "the bytes differ");
     }
+}
+
+/// Packets as socat calls them: SOCK_SEQPACKET.
+const PACKETS: &str = "socktype=5";
+
+/// Whether somebody has bound a Unix socket to `path`, by the kernel's table.
+fn is_bound(path: &str) -> bool {
+    fs::read_to_string("/proc/net/unix").expect("the kernel's table").lines().any(|line| line.ends_with(path))
+}
+
+#[test]
+fn packets_of_socat_are_received_and_answered() {
+    let place = Place::new();
+    if !has_socat() {
+        return;
+    }
+    let path = place.directory().join("packets").display().to_string();
+    let theirs = format!("UNIX-CONNECT:{path},{PACKETS},retry=600,interval=0.05");
+    let args = ["recv", &format!("unix:{path}"), "--type", "seqpacket", "--listen", "-n", "2", "-t", "30s"];
+    let server = place.crossing(&args).args(["--reply", "got it\n", "--json"]).spawn();
+    let mut client = socat(&place, &["-", &theirs]).spawn();
+    // Each read of socat's is a packet.
+    for line in ["one", "and two"] {
+        client.tell(line);
+        assert_eq!(client.line(PATIENCE).expect("an answer"), "got it");
+    }
+    let printed = server.wait(PATIENCE).success().text();
+    let whole: Vec<_> =
+        ["\"one\\n\"", "\"and two\\n\""].into_iter().filter(|it| printed.contains(it)).collect();
+    assert_eq!((printed.lines().count(), whole.len()), (2, 2), "{printed}");
+    client.wait(PATIENCE).success();
+}
+
+#[test]
+fn packets_go_to_socat_whole() {
+    let place = Place::new();
+    if !has_socat() {
+        return;
+    }
+    let path = place.directory().join("packets").display().to_string();
+    let (ours, theirs) = (format!("unix:{path}"), format!("UNIX-LISTEN:{path},{PACKETS}"));
+    // With a buffer that takes all of a packet, which else would be cut.
+    let server = socat(&place, &["-b", "200000", "-u", &theirs, "CREATE:out"]).spawn();
+    let long = "x".repeat(50_000);
+    place.crossing(&["send", &ours, &long, "--type", "seqpacket", "-n", "2", "-t", "30s"]).run().success();
+    server.wait(PATIENCE).success();
+    assert!(
+        fs::read(place.directory().join("out")).unwrap() == long.repeat(2).as_bytes(),
+        "the bytes differ"
+    );
+
+    let server = socat(&place, &[&theirs, "PIPE"]).spawn();
+    let args = ["send", &ours, "hello, socat", "--type", "seqpacket", "--await-reply", "-t", "30s"];
+    assert_eq!(bytes(&place.crossing(&args).run().success()), b"hello, socat");
+    server.wait(PATIENCE).success();
+}
+
+#[test]
+fn datagrams_come_from_socat_and_go_to_it() {
+    let place = Place::new();
+    if !has_socat() {
+        return;
+    }
+    let directory = place.directory().display().to_string();
+    let ours = format!("{directory}/ours");
+    let args = ["recv", &format!("unix:{ours}"), "--type", "datagram", "-n", "2", "-0", "-t", "30s"];
+    let server = place.crossing(&args).spawn();
+    until("a receiver of datagrams", || is_bound(&ours));
+    for text in ["one", "two"] {
+        let mut client = socat(&place, &["-u", "-", &format!("UNIX-SENDTO:{ours}")]).spawn();
+        client.tell(text);
+        client.wait(PATIENCE).success();
+    }
+    assert_eq!(server.wait(PATIENCE).success().stdout, b"one\ntwo\n");
+
+    let theirs = format!("{directory}/theirs");
+    let receiver = socat(&place, &["-u", &format!("UNIX-RECVFROM:{theirs}"), "-"]).spawn();
+    let args = ["send", &format!("unix:{theirs}"), "Hello from crossing", "--type", "datagram", "-t", "30s"];
+    place.crossing(&args).run().success();
+    assert_eq!(bytes(&receiver.wait(PATIENCE).success()), b"Hello from crossing");
+
+    // And both ways: socat answers to the name that the kernel gave the sender.
+    let both = format!("{directory}/both");
+    let echo = socat(&place, &[&format!("UNIX-RECVFROM:{both}"), "PIPE"]).spawn();
+    let args = ["send", &format!("unix:{both}"), "echo", "--type", "datagram", "--await-reply", "-t", "30s"];
+    assert_eq!(bytes(&place.crossing(&args).run().success()), b"echo");
+    echo.wait(PATIENCE).success();
 }

@@ -4,6 +4,7 @@ pub mod call;
 pub mod foreign_semaphore;
 pub mod inspect;
 pub mod names;
+pub mod packets;
 pub mod proxy;
 pub mod r#pub;
 pub mod queue;

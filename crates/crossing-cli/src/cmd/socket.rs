@@ -48,19 +48,7 @@ pub fn patiently<T>(deadline: Option<Instant>, connect: impl Fn() -> Result<T, E
 
 /// Sends over a socket.
 pub fn send(args: &SendArgs) -> Outcome {
-    refuse(args.priority != 0, "--priority", &args.endpoint)?;
-    refuse(args.queue.create, "--create", &args.endpoint)?;
-    let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-    let source = match args.message.batch {
-        false => Source::Repeated(data_or_stdin(args.data.as_deref())?, args.count),
-        true if args.raw || args.count != 1 => {
-            return Err(Failure::usage(format!(
-                "cannot use --batch with --raw or --count for \"{}\": each line of standard input is one message, sent once",
-                args.endpoint
-            )));
-        }
-        true => Source::Lines,
-    };
+    let (source, deadline) = (Source::of(args)?, end_of_patience(args.timeout));
     match (&source, args.session) {
         (Source::Repeated(data, _), _) if args.raw => send_raw(args, data, deadline),
         (_, true) => send_in_session(args, &source, deadline),
@@ -68,8 +56,13 @@ pub fn send(args: &SendArgs) -> Outcome {
     }
 }
 
+/// When `timeout` from now is over.
+pub fn end_of_patience(timeout: Option<Duration>) -> Option<Instant> {
+    timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+}
+
 /// What is sent.
-enum Source {
+pub enum Source {
     /// The same message so many times.
     Repeated(Vec<u8>, u64),
     /// Each line of standard input as it comes, without its newline.
@@ -77,8 +70,22 @@ enum Source {
 }
 
 impl Source {
+    /// What the arguments say, which must be about sockets.
+    pub fn of(args: &SendArgs) -> Result<Self, Failure> {
+        refuse(args.priority != 0, "--priority", &args.endpoint)?;
+        refuse(args.queue.create, "--create", &args.endpoint)?;
+        match args.message.batch {
+            false => Ok(Self::Repeated(data_or_stdin(args.data.as_deref())?, args.count)),
+            true if args.raw || args.count != 1 => Err(Failure::usage(format!(
+                "cannot use --batch with --raw or --count for \"{}\": each line of standard input is one message, sent once",
+                args.endpoint
+            ))),
+            true => Ok(Self::Lines),
+        }
+    }
+
     /// Calls `send` for each message.
-    fn each(&self, mut send: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
+    pub fn each(&self, mut send: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
         match self {
             Self::Repeated(data, count) => (0..*count).try_for_each(|_| send(data)),
             Self::Lines => {
@@ -144,32 +151,48 @@ fn send_raw(args: &SendArgs, data: &[u8], deadline: Option<Instant>) -> Outcome 
 }
 
 /// Counts what was received and knows when to stop.
-struct Tally<'a> {
-    args: &'a RecvArgs,
+pub struct Tally<'a> {
+    pub args: &'a RecvArgs,
     received: u64,
 }
 
-impl Tally<'_> {
-    fn wants_more(&self) -> bool {
+impl<'a> Tally<'a> {
+    /// Of nothing yet; the arguments must be about sockets.
+    pub fn new(args: &'a RecvArgs) -> Result<Self, Failure> {
+        refuse(args.unlink, "--unlink", &args.endpoint)?;
+        refuse(args.queue.create, "--create", &args.endpoint)?;
+        Ok(Self { args, received: 0 })
+    }
+
+    pub fn wants_more(&self) -> bool {
         self.args.follow || self.received < self.args.count
     }
 
-    fn print(&mut self, bytes: &[u8], peer: Option<String>) -> Result<(), Failure> {
+    pub fn print(&mut self, bytes: &[u8], peer: Option<String>) -> Result<(), Failure> {
         self.received += 1;
         write_message(bytes, self.args.shape, !self.args.raw_output, None, peer)
     }
 
     /// The end of patience for the next message.
-    fn deadline(&self) -> Option<Instant> {
-        self.args.timeout.and_then(|timeout| Instant::now().checked_add(timeout))
+    pub fn deadline(&self) -> Option<Instant> {
+        end_of_patience(self.args.timeout)
+    }
+
+    /// Fails when less came than was asked for.
+    pub fn finish(&self) -> Outcome {
+        if self.wants_more() && !self.args.follow {
+            return Err(Failure::failed(format!(
+                "cannot receive from \"{}\": it closed after {} of {} messages",
+                self.args.endpoint, self.received, self.args.count
+            )));
+        }
+        Ok(Exit::Success)
     }
 }
 
 /// Receives over a socket.
 pub fn recv(args: &RecvArgs) -> Outcome {
-    refuse(args.unlink, "--unlink", &args.endpoint)?;
-    refuse(args.queue.create, "--create", &args.endpoint)?;
-    let mut tally = Tally { args, received: 0 };
+    let mut tally = Tally::new(args)?;
     if args.listen {
         return serve(&mut tally);
     }
@@ -182,13 +205,7 @@ pub fn recv(args: &RecvArgs) -> Outcome {
         let stream = patiently(deadline, || args.net.stream().connect_deadline(&args.endpoint, deadline))?;
         take_frames(&mut tally, stream, None)??;
     }
-    if tally.wants_more() && !args.follow {
-        return Err(Failure::failed(format!(
-            "cannot receive from \"{}\": it closed after {} of {} messages",
-            args.endpoint, tally.received, args.count
-        )));
-    }
-    Ok(Exit::Success)
+    tally.finish()
 }
 
 fn serve(tally: &mut Tally<'_>) -> Outcome {
@@ -258,7 +275,7 @@ fn take_session(tally: &mut Tally<'_>, mut session: Session, peer: Option<String
 
 /// What became of one connection: nothing to tell, or what its peer or the network did. Failures of this program are
 /// apart from it.
-type Taken = Result<Result<(), Error>, Failure>;
+pub type Taken = Result<Result<(), Error>, Failure>;
 
 /// Takes frames until the peer closes or enough have come.
 fn take_frames(tally: &mut Tally<'_>, mut stream: Stream, peer: Option<String>) -> Taken {

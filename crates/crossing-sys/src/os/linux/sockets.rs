@@ -129,3 +129,33 @@ pub(crate) fn known(found: &libc::ucred) -> Credentials {
         same_group: found.gid == rustix::process::getegid().as_raw(),
     }
 }
+
+/// By hand: rustix has no such option. unix(7), SO_PEERGROUPS.
+pub(crate) fn groups(handle: &Handle) -> io::Result<Vec<u32>> {
+    let mut groups: Vec<libc::gid_t> = vec![0; 64];
+    loop {
+        let mut len = size_of_val(groups.as_slice()) as libc::socklen_t;
+        // SAFETY: the descriptor is open; `groups` has room for `len` bytes.
+        let result = unsafe {
+            libc::getsockopt(
+                handle.as_fd().as_raw_fd(),
+                libc::SOL_SOCKET,
+                libc::SO_PEERGROUPS,
+                groups.as_mut_ptr().cast(),
+                &raw mut len,
+            )
+        };
+        let found = len as usize / size_of::<libc::gid_t>();
+        if result == 0 {
+            groups.truncate(found);
+            return Ok(groups);
+        }
+        match io::Error::last_os_error() {
+            // There are more, and the kernel said how many; no process is in more than 65536.
+            cause if cause.raw_os_error() == Some(libc::ERANGE) && found > groups.len() => {
+                groups.resize(found, 0)
+            }
+            cause => return Err(cause),
+        }
+    }
+}

@@ -70,6 +70,10 @@ pub(crate) fn credentials(_: &Handle) -> io::Result<Credentials> {
     none()
 }
 
+pub(crate) fn groups(_: &Handle) -> io::Result<Vec<u32>> {
+    none()
+}
+
 pub(crate) fn send_with_handles(_: &Handle, _: &[u8], _: &[&Handle], _: Wait) -> io::Result<usize> {
     none()
 }

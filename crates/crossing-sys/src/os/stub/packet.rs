@@ -19,7 +19,7 @@ fn none<T>() -> io::Result<T> {
 }
 
 fn none_at<T>(operation: &'static str) -> Result<T> {
-    Err(crate::Error::new(crate::ErrorKind::Unsupported, operation, "unix-datagram"))
+    Err(crate::Error::new(crate::ErrorKind::Unsupported, operation, "a socket of datagrams"))
 }
 
 pub(crate) fn send(_: &Stream, _: &[IoSlice<'_>], _: &[&Handle], _: Wait) -> io::Result<()> {
@@ -59,6 +59,14 @@ pub(crate) fn bind(_: &LocalName, _: Access, _: Owner) -> Result<Datagrams> {
 
 pub(crate) fn unbound() -> Result<Datagrams> {
     none_at("make")
+}
+
+pub(crate) fn connected(_: &LocalName) -> Result<Datagrams> {
+    none_at("connect to")
+}
+
+pub(crate) fn send_connected(datagrams: &Datagrams, _: &LocalName, _: &[u8], _: Wait) -> Result<()> {
+    match *datagrams {}
 }
 
 pub(crate) fn send_to(datagrams: &Datagrams, _: &LocalName, _: &[u8], _: Wait) -> Result<()> {

@@ -1,8 +1,12 @@
 //! Signals to processes, and waiting until one has stopped: kill(2), waitid(2).
 
+use crate::os::unix::local::poll;
+use rustix::event::PollFlags;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use std::io;
+use std::os::fd::BorrowedFd;
 use std::process::Child;
+use std::time::Instant;
 
 pub(crate) fn stop(child: &Child) -> io::Result<()> {
     signal(child, Signal::STOP)?;
@@ -36,4 +40,9 @@ fn signal(child: &Child, signal: Signal) -> io::Result<()> {
 pub(crate) fn process(pid: u32) -> io::Result<Pid> {
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     pid.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no process has such an id"))
+}
+
+/// Whether a descriptor that becomes readable when its process ends does so before `deadline` (`None`: without end).
+pub(crate) fn has_ended(fd: BorrowedFd<'_>, deadline: Option<Instant>) -> io::Result<bool> {
+    poll(fd, PollFlags::IN, deadline).map(|found| !found.is_empty())
 }

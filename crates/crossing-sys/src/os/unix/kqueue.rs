@@ -2,20 +2,17 @@
 //! Type-checked only: neither was at hand to run it on.
 #![allow(unsafe_code)] // kevent
 
-use rustix::event::Timespec;
+use crate::file::Handle;
 use rustix::event::kqueue::{Event, EventFilter, EventFlags, ProcessEvents, kevent_timespec, kqueue};
 use rustix::io::Errno;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::ptr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
+/// Its queue becomes readable when the process ends, and stays so: the event is not taken from it.
 #[derive(Debug)]
-pub(crate) struct Watched {
-    queue: OwnedFd,
-    /// The kernel tells of the end once.
-    ended: AtomicBool,
-}
+pub(crate) struct Watched(OwnedFd);
 
 impl Watched {
     pub(crate) fn open(pid: u32) -> io::Result<Self> {
@@ -26,28 +23,32 @@ impl Watched {
         let wanted = [Event::new(filter, EventFlags::ADD, ptr::null_mut())];
         let mut none: [Event; 0] = [];
         // SAFETY: the event names no descriptor that could be closed meanwhile.
-        unsafe { kevent_timespec(&queue, &wanted, &mut none, None) }?;
-        Ok(Self { queue, ended: AtomicBool::new(false) })
+        match unsafe { kevent_timespec(&queue, &wanted, &mut none, None) } {
+            // The standard library has no kind for it.
+            Err(Errno::SRCH) => Err(io::ErrorKind::NotFound.into()),
+            Err(cause) => Err(cause.into()),
+            Ok(_) => Ok(Self(queue)),
+        }
+    }
+
+    /// The process that the kernel noted when the connection of `socket` was made.
+    pub(crate) fn of_peer(socket: &Handle) -> io::Result<Self> {
+        let peer = crate::os::sockets::credentials(socket)?;
+        Self::open(peer.process_id().ok_or(io::ErrorKind::NotFound)?)
     }
 
     pub(crate) fn is_running(&self) -> bool {
-        // Relaxed: once true for ever, and nothing else is read on the strength of it.
-        if self.ended.load(Ordering::Relaxed) {
-            return false;
-        }
-        let mut told: Vec<Event> = Vec::with_capacity(1);
-        loop {
-            let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-            let room = rustix::buffer::spare_capacity(&mut told);
-            // SAFETY: no event is changed.
-            match unsafe { kevent_timespec(&self.queue, &[], room, Some(&now)) } {
-                Err(Errno::INTR) => {}
-                Ok(0) => return !self.ended.load(Ordering::Relaxed), // another thread may have taken it
-                _ => {
-                    self.ended.store(true, Ordering::Relaxed);
-                    return false;
-                }
-            }
-        }
+        !super::has_ended(self.as_fd(), Some(Instant::now())).unwrap_or(true)
+    }
+
+    /// Whether it ends before `deadline`.
+    pub(crate) fn has_ended(&self, deadline: Option<Instant>) -> io::Result<bool> {
+        super::has_ended(self.as_fd(), deadline)
+    }
+}
+
+impl AsFd for Watched {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 }

@@ -23,7 +23,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, Instant};
 
-pub(crate) use system::credentials;
+pub(crate) use system::{credentials, groups};
 
 /// A connected socket.
 pub(crate) type Stream = Handle;
@@ -223,7 +223,7 @@ fn connect_error(cause: Errno, error: Error, name: &LocalName, wait: Wait) -> Er
         Errno::PROTOTYPE => error
             .kinded(ErrorKind::Incompatible)
             .detail("the socket there is of another type, or does not listen")
-            .fix("check the name, or use the type of the other program: unix: is a stream, unix-seqpacket: has packets"),
+            .fix("check the name, or open it as what it is: a stream, packets or datagrams"),
         Errno::AGAIN => {
             let kind = if wait == Wait::Never { ErrorKind::WouldBlock } else { ErrorKind::TimedOut };
             error
@@ -272,7 +272,11 @@ pub(super) fn pause(fd: BorrowedFd<'_>, events: PollFlags, wait: Wait) -> io::Re
 }
 
 /// The events that happened; none when the time ran out.
-fn poll(fd: BorrowedFd<'_>, events: PollFlags, deadline: Option<Instant>) -> io::Result<PollFlags> {
+pub(super) fn poll(
+    fd: BorrowedFd<'_>,
+    events: PollFlags,
+    deadline: Option<Instant>,
+) -> io::Result<PollFlags> {
     loop {
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         // A time too long for the kernel is as good as no end.

@@ -68,9 +68,17 @@ pub(crate) fn recv(
     wait: Wait,
 ) -> io::Result<Packet> {
     let fd = handle.as_fd();
+    let mut was_reset = false;
     loop {
         // How long the next one is: it is lost if the buffer has too little room for it.
-        let len = receive(fd, wait, |flags| message::next_len(fd, flags))?;
+        let len = match receive(fd, wait, |flags| message::next_len(fd, flags)) {
+            // The peer left without receiving everything, which the kernel says once, before what came from it.
+            Err(cause) if cause.kind() == io::ErrorKind::ConnectionReset && !was_reset => {
+                was_reset = true;
+                continue;
+            }
+            result => result?,
+        };
         buffer.resize(len.min(max_len), 0);
         let message = match receive(fd, Wait::Never, |flags| message::receive(fd, buffer, flags)) {
             // Somebody else received it meanwhile.
@@ -137,7 +145,7 @@ fn socket(operation: &'static str, subject: &str) -> Result<OwnedFd> {
 }
 
 pub(crate) fn unbound() -> Result<Datagrams> {
-    Ok(Datagrams { _file: None, handle: socket("make", "unix-datagram")?.into() })
+    Ok(Datagrams { _file: None, handle: socket("make", "a socket of datagrams")?.into() })
 }
 
 pub(crate) fn bind(name: &LocalName, access: Access, owner: Owner) -> Result<Datagrams> {
@@ -161,25 +169,62 @@ pub(crate) fn bind(name: &LocalName, access: Access, owner: Owner) -> Result<Dat
     Ok(Datagrams { _file: file, handle: socket.into() })
 }
 
-pub(crate) fn send_to(datagrams: &Datagrams, name: &LocalName, bytes: &[u8], wait: Wait) -> Result<()> {
-    const OPERATION: &str = "send to";
+pub(crate) fn connected(name: &LocalName) -> Result<Datagrams> {
+    const OPERATION: &str = "connect to";
     let address = address(OPERATION, name)?;
+    let socket = socket(OPERATION, &name.to_string())?;
+    loop {
+        match net::connect(&socket, &address) {
+            Ok(()) => return Ok(Datagrams { _file: None, handle: socket.into() }),
+            Err(Errno::INTR) => {}
+            Err(cause) => return Err(refused(OPERATION, cause, name)),
+        }
+    }
+}
+
+pub(crate) fn send_connected(
+    datagrams: &Datagrams,
+    name: &LocalName,
+    bytes: &[u8],
+    wait: Wait,
+) -> Result<()> {
     let fd = datagrams.handle.as_fd();
+    let send = |flags| net::send(fd, bytes, flags);
+    send_by(fd, name, bytes.len(), wait, send, || pause(fd, PollFlags::OUT, wait))
+}
+
+pub(crate) fn send_to(datagrams: &Datagrams, name: &LocalName, bytes: &[u8], wait: Wait) -> Result<()> {
+    let address = address("send to", name)?;
+    let fd = datagrams.handle.as_fd();
+    let send = |flags| net::sendto(fd, bytes, flags, &address);
+    send_by(fd, name, bytes.len(), wait, send, || wait_for_room(fd, &address, wait))
+}
+
+/// Sends with `send`; `room` waits until the receiver has some.
+fn send_by(
+    fd: BorrowedFd<'_>,
+    name: &LocalName,
+    len: usize,
+    wait: Wait,
+    send: impl Fn(SendFlags) -> rustix::io::Result<usize>,
+    room: impl Fn() -> io::Result<()>,
+) -> Result<()> {
     let flags = if wait == Wait::Forever { SendFlags::empty() } else { SendFlags::DONTWAIT };
     loop {
-        let cause = match net::sendto(fd, bytes, system::SEND | flags, &address) {
+        let cause = match send(system::SEND | flags) {
             Ok(_) => return Ok(()),
             Err(Errno::INTR) => continue,
             Err(cause) => cause,
         };
         let waited = match cause {
-            Errno::AGAIN => wait_for_room(fd, &address, wait),
+            Errno::AGAIN => room(),
             // Said by the BSDs of a receiver that is behind, for which nobody can wait.
             Errno::NOBUFS => rest(wait),
-            _ => return Err(send_error(cause, name, bytes.len(), fd)),
+            Errno::MSGSIZE => return Err(too_long(name, len, fd)),
+            _ => return Err(refused("send to", cause, name)),
         };
         waited.map_err(|cause| {
-            Error::os(cause, OPERATION, name.to_string())
+            Error::os(cause, "send to", name.to_string())
                 .detail("the receiver is behind: its queue is full")
                 .fix("wait longer, or have it receive faster (Linux: `sysctl net.unix.max_dgram_qlen`)")
         })?;
@@ -207,9 +252,17 @@ fn rest(wait: Wait) -> io::Result<()> {
     Ok(())
 }
 
-fn send_error(cause: Errno, name: &LocalName, len: usize, fd: BorrowedFd<'_>) -> Error {
+fn too_long(name: &LocalName, len: usize, fd: BorrowedFd<'_>) -> Error {
+    let kind = ErrorKind::TooLarge { len: len as u64, max: message::longest(fd) as u64 };
+    Error::os(Errno::MSGSIZE.into(), "send to", name.to_string())
+        .kinded(kind)
+        .detail("the datagram is longer than this socket sends")
+        .fix("split the message, raise send_buffer, or use a stream for long messages")
+}
+
+fn refused(operation: &'static str, cause: Errno, name: &LocalName) -> Error {
     const START: &str = "start the receiver first, or check the name";
-    let error = Error::os(cause.into(), "send to", name.to_string());
+    let error = Error::os(cause.into(), operation, name.to_string());
     match cause {
         Errno::NOENT => error.detail("no such socket file").fix(START),
         Errno::CONNREFUSED if local::socket_file::is_other_than_socket(name) => {
@@ -219,18 +272,11 @@ fn send_error(cause: Errno, name: &LocalName, len: usize, fd: BorrowedFd<'_>) ->
         Errno::PROTOTYPE => error
             .kinded(ErrorKind::Incompatible)
             .detail("the socket there is not a datagram socket")
-            .fix("check the name, or connect to it as unix: or unix-seqpacket:"),
+            .fix("check the name, or open it as what it is: a stream or packets"),
         Errno::ACCESS => error
             .detail("its owner does not let this user in")
             .fix("have it bound with wider access, or run as its owner"),
         Errno::PERM => error.detail("the receiver takes datagrams of one other socket only"),
-        Errno::MSGSIZE => {
-            let kind = ErrorKind::TooLarge { len: len as u64, max: message::longest(fd) as u64 };
-            error
-                .kinded(kind)
-                .detail("the datagram is longer than this socket sends")
-                .fix("split the message, raise send_buffer, or use unix: for long messages")
-        }
         _ => error,
     }
 }

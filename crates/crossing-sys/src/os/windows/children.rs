@@ -1,12 +1,16 @@
 //! Handles of processes; NtSuspendProcess, which debuggers use, since the documented calls stop single threads only.
 #![allow(unsafe_code)] // calls of the system on handles
 
+use super::local::Stream;
 use std::io;
-use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
+use std::os::windows::io::{AsHandle, AsRawHandle, BorrowedHandle, FromRawHandle, OwnedHandle};
 use std::process::Child;
-use windows_sys::Win32::Foundation::{HANDLE, NTSTATUS, RtlNtStatusToDosError, WAIT_TIMEOUT};
+use std::time::Instant;
+use windows_sys::Win32::Foundation::{
+    ERROR_INVALID_PARAMETER, HANDLE, NTSTATUS, RtlNtStatusToDosError, WAIT_OBJECT_0, WAIT_TIMEOUT,
+};
 use windows_sys::Win32::System::Threading::{
-    OpenProcess, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, TerminateProcess, WaitForSingleObject,
+    INFINITE, OpenProcess, PROCESS_SYNCHRONIZE, PROCESS_TERMINATE, TerminateProcess, WaitForSingleObject,
 };
 
 /// How a process that [`kill`] ended ends; 128 + SIGKILL, as shells show it.
@@ -75,6 +79,10 @@ fn status(status: NTSTATUS) -> io::Result<()> {
     Err(io::Error::from_raw_os_error(code as i32))
 }
 
+pub(crate) fn become_user(_: u32, _: u32, _: &[u32]) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 #[derive(Debug)]
 pub(crate) struct Watched(OwnedHandle);
 
@@ -85,7 +93,47 @@ impl Watched {
         if watched.is_running() { Ok(watched) } else { Err(io::ErrorKind::NotFound.into()) }
     }
 
+    /// The process at the other end of a pipe, unless its user is another than the one who connected.
+    pub(crate) fn of_peer(stream: &Stream) -> io::Result<Self> {
+        let watched = match stream.peer_process(PROCESS_SYNCHRONIZE) {
+            Ok(process) => Self(process),
+            // What Windows says of an id that no process has.
+            Err(cause) if cause.raw_os_error() == Some(ERROR_INVALID_PARAMETER as i32) => {
+                return Err(io::Error::new(io::ErrorKind::NotFound, cause));
+            }
+            Err(cause) if cause.kind() == io::ErrorKind::NotConnected => {
+                return Err(io::Error::new(io::ErrorKind::NotFound, cause));
+            }
+            Err(cause) => return Err(cause),
+        };
+        if watched.is_running() { Ok(watched) } else { Err(io::ErrorKind::NotFound.into()) }
+    }
+
     pub(crate) fn is_running(&self) -> bool {
         runs(&self.0)
+    }
+
+    /// Whether it ends before `deadline`.
+    pub(crate) fn has_ended(&self, deadline: Option<Instant>) -> io::Result<bool> {
+        loop {
+            // Rounded up; a time too long for the call is waited for in parts.
+            let left =
+                deadline.map(|at| at.saturating_duration_since(Instant::now()).as_micros().div_ceil(1_000));
+            let millis =
+                left.map_or(INFINITE, |left| u32::try_from(left).unwrap_or(u32::MAX).min(INFINITE - 1));
+            // SAFETY: an open handle with the right to wait.
+            match unsafe { WaitForSingleObject(self.0.as_raw_handle(), millis) } {
+                WAIT_OBJECT_0 => return Ok(true),
+                WAIT_TIMEOUT if deadline.is_some_and(|at| Instant::now() >= at) => return Ok(false),
+                WAIT_TIMEOUT => {}
+                _ => return Err(io::Error::last_os_error()),
+            }
+        }
+    }
+}
+
+impl AsHandle for Watched {
+    fn as_handle(&self) -> BorrowedHandle<'_> {
+        self.0.as_handle()
     }
 }

@@ -15,9 +15,10 @@ use crate::local::{
 };
 use std::io::{self, IoSlice};
 use std::net::{TcpListener, TcpStream};
-use std::os::windows::io::{AsHandle, AsRawSocket};
+use std::os::windows::io::{AsHandle, AsRawSocket, OwnedHandle};
 use std::time::Instant;
 use windows_sys::Win32::Networking::WinSock::SOCKET;
+use windows_sys::Win32::System::Threading::PROCESS_QUERY_LIMITED_INFORMATION;
 
 pub(crate) use listener::Listener;
 pub(crate) use pipe::Stream;
@@ -66,6 +67,13 @@ impl RawSocket for LocalStream {
 impl RawSocket for crate::packet::LocalDatagrams {
     fn kind(&self) -> Kind<'_> {
         match self.inner {}
+    }
+}
+
+impl Stream {
+    /// The process at the other end, with the right to query it and `rights`.
+    pub(crate) fn peer_process(&self, rights: u32) -> io::Result<OwnedHandle> {
+        peer::open(self.as_handle(), PROCESS_QUERY_LIMITED_INFORMATION | rights)
     }
 }
 
@@ -123,6 +131,10 @@ pub(crate) fn duplicate(stream: &Stream) -> io::Result<Stream> {
 
 pub(crate) fn credentials(stream: &Stream) -> io::Result<Credentials> {
     peer::credentials(stream.as_handle())
+}
+
+pub(crate) fn groups(_: &Stream) -> io::Result<Vec<u32>> {
+    Ok(Vec::new())
 }
 
 pub(crate) fn send_with_handles(
