@@ -76,6 +76,16 @@ fn answer(
     })
 }
 
+/// The request after `given_up`, which is passed over, unless the server is faster than the news.
+pub(crate) fn later(server: &Server, given_up: &[u8]) -> Request {
+    let request = server.recv_timeout(LONG).expect("a request");
+    if request.payload() != given_up {
+        return request;
+    }
+    drop(request);
+    server.recv_timeout(LONG).expect("a request")
+}
+
 /// There and back, to the byte, of any length.
 pub fn every_length(place: &Place) {
     let (server, client) = place.pair();
@@ -177,12 +187,7 @@ pub fn cancelled(place: &Place) {
     request.reply(b"for nobody").expect("dropped");
     drop(client.begin(b"dropped", None).expect("begun"));
     let next = client.begin(b"next", None).expect("begun");
-    // The dropped one is passed over, unless the server was faster than the news.
-    let mut request = server.recv_timeout(LONG).expect("a request");
-    if request.payload() == b"dropped" {
-        drop(request);
-        request = server.recv_timeout(LONG).expect("a request");
-    }
+    let request = later(&server, b"dropped");
     assert_eq!(request.payload(), b"next");
     request.reply(b"heard").expect("answered");
     assert_eq!(*next.wait_timeout(LONG).expect("a reply"), *b"heard");
@@ -194,7 +199,7 @@ pub fn deadlines(place: &Place) {
     let late = client.call_timeout(b"late", Duration::from_millis(20)).expect_err("nobody answers");
     assert_eq!(late.kind(), ErrorKind::TimedOut, "{late}");
     let call = client.begin(b"timed", Instant::now() + LONG).expect("begun");
-    let request = server.recv_timeout(LONG).expect("a request");
+    let request = later(&server, b"late");
     assert_eq!(request.payload(), b"timed", "the late one was passed over");
     assert!(request.time_left().expect("told") <= LONG);
     request.reply(b"in time").expect("answered");
@@ -273,9 +278,8 @@ pub fn failures(place: &Place) {
 
     let late = client.call_timeout(b"late", MOMENT).expect_err("nobody answers");
     assert_eq!((late.kind(), late.call()), (ErrorKind::TimedOut, Some(&CallError::DeadlinePassed)), "{late}");
-    // The server may be on the way to the late one.
     let first = client.begin(b"first", None).expect("begun");
-    let request = server.recv_timeout(LONG).expect("a request");
+    let request = later(&server, b"late");
     assert_eq!(request.payload(), b"first", "the late one was passed over");
     let second = client.begin(b"second", None).expect("begun");
     assert!(server.recv_timeout(MOMENT).is_err(), "one too many");
