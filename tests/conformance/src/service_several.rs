@@ -109,9 +109,9 @@ pub fn killed_one_of_several(place: &Place) {
     let mut seen = HashSet::new();
     until(|| {
         seen.insert(who());
-        seen.contains(&again.pid())
+        seen.contains(&again.pid()) && seen.contains(&next)
     });
-    assert_eq!(seen.len(), 2);
+    assert_eq!(seen.len(), 2, "and nobody else");
     again.kill();
 }
 
