@@ -36,7 +36,8 @@ pub(super) struct Connection {
 
 #[derive(Debug)]
 struct Shared {
-    endpoint: Endpoint,
+    // Until the last connection ends: who connects to a pipe of which only taken instances are left waits for one.
+    listener: Listener,
     requests: Mutex<VecDeque<Request>>,
     came: Condvar,
     connections: Mutex<Vec<Weak<Connection>>>,
@@ -69,7 +70,7 @@ impl Server {
     pub(super) fn new(listener: Listener, options: &ServiceOptions) -> Result<Self> {
         let name = listener.endpoint().to_string();
         let shared = Arc::new(Shared {
-            endpoint: listener.endpoint().clone(),
+            listener,
             requests: Mutex::default(),
             came: Condvar::new(),
             connections: Mutex::default(),
@@ -80,7 +81,7 @@ impl Server {
             slow: options.slow_client,
         });
         let accepting = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("service".into()).spawn(move || accepting.run(&listener));
+        let thread = thread::Builder::new().name("service".into()).spawn(move || accepting.run());
         let thread = thread.map_err(|cause| Error::os(cause, "serve at", name))?;
         let serving = Serving { shared: Arc::clone(&shared), thread: Some(thread) };
         Ok(Self { shared, _serving: Arc::new(serving) })
@@ -89,7 +90,7 @@ impl Server {
     /// Where it serves; a port 0 has become the one that the system chose.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        &self.shared.endpoint
+        self.shared.listener.endpoint()
     }
 
     /// How many clients are connected.
@@ -166,7 +167,7 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let shared = &self.shared;
         shared.closed.store(true, Ordering::Release);
-        Link::knock(&shared.endpoint, Wait::at_most(Duration::from_millis(100)));
+        Link::knock(shared.listener.endpoint(), Wait::at_most(Duration::from_millis(100)));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -336,9 +337,9 @@ impl Connection {
 }
 
 impl Shared {
-    fn run(self: Arc<Self>, listener: &Listener) {
+    fn run(self: Arc<Self>) {
         while !self.closed.load(Ordering::Acquire) {
-            match listener.accept_timeout(SLICE) {
+            match self.listener.accept_timeout(SLICE) {
                 Ok(_) if self.closed.load(Ordering::Acquire) => {}
                 Ok(_) if self.clients.load(Ordering::Relaxed) >= self.max_clients => {}
                 Ok((stream, peer)) => {
