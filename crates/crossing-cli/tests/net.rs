@@ -48,7 +48,7 @@ fn an_answer_in_parts_is_printed_as_it_comes() {
     let dir = RuntimeDirGuard::new();
     let shared = "shm:parts".to_owned();
     for endpoint in [tcp(), local_socket().0, shared] {
-        let command = shell("cat; echo; echo two; echo; echo four", "echo ask& echo two& echo(& echo four");
+        let command = shell("cat; echo; echo two; echo; echo four", "echo ask& echo two& echo.& echo four");
         let serve = ["serve", &endpoint, "-n", "3", "-t", "20s", "--lines", "--exec"];
         let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
         let output = ok(&dir, &["call", &endpoint, "ask", "--stream", "-t", "20s"]);
