@@ -95,7 +95,7 @@ fn parts_come_while_the_command_runs_and_it_ends_with_its_caller() {
     let command = shell("echo $$; while true; do echo more; done", "");
     let serve = ["serve", &endpoint, "-n", "1", "-t", "20s", "--lines", "--exec"];
     let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
-    let mut called = crossing(&dir, &["call", &endpoint, "x", "--stream"]).spawn();
+    let mut called = crossing(&dir, &["call", &endpoint, "x", "--stream", "-t", "60s"]).spawn();
     let number = called.expect_line(LIMIT);
     assert!(number.trim().parse::<u32>().is_ok(), "{number}");
     called.expect("more");
