@@ -53,8 +53,8 @@ pub mod tokio;
 pub use allow::Allow;
 pub use crossing_sys::file::{Access, Handle};
 pub use crossing_sys::local::{Credentials, LocalName};
-pub use crossing_sys::{Error, ErrorKind, Result};
 pub use datagram::{Datagram, DatagramOptions, DatagramSender, Origin};
+pub use crossing_sys::{CallError, Error, ErrorKind, Result, ServiceError};
 pub use endpoint::{Endpoint, SysvAddress, ToEndpoint};
 pub use halves::{RecvHalf, SendHalf};
 pub use link::Peer;
@@ -62,7 +62,7 @@ pub use listener::{Listener, ListenerOptions};
 pub use packets::{PacketListener, PacketListenerOptions, PacketOptions, PacketSender, PacketStream};
 pub use peer_process::PeerProcess;
 pub use raw::{RawOptions, RawStream};
-pub use service::{Call, Client, Request, Server, Service, ServiceOptions};
+pub use service::{Call, Client, Replies, ReplyStream, Request, Server, Service, ServiceOptions};
 pub use session::{
     Session, SessionCause, SessionConnector, SessionEvent, SessionListener, SessionListenerOptions,
     SessionLoss, SessionOptions, SessionRefusal, SessionSender,
