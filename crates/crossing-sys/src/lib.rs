@@ -27,5 +27,6 @@ pub mod tcp;
 #[cfg(test)]
 mod testing;
 pub mod wait;
+pub mod wakers;
 
 pub use error::{Bytes, Error, ErrorKind, Result};
