@@ -245,8 +245,10 @@ async fn loans_and_batches_survive_dropped_futures() {
                         None => dropped += 1,
                     }
                 }
-                // The only thread's other task.
-                tokio::task::yield_now().await;
+                // The only thread's other task, which empties the queue; at times it is full before that.
+                if random.below(8) == 0 {
+                    tokio::task::yield_now().await;
+                }
             }
             assert_eq!(sender.send_some(&[]).await.unwrap(), 0);
             assert_eq!(sender.send_many(&[b"last", b"one!"]).await.unwrap(), 2);
