@@ -44,13 +44,13 @@ pub mod tokio;
 
 pub use crossing_sys::file::Access;
 pub use crossing_sys::local::{Credentials, LocalName};
-pub use crossing_sys::{Error, ErrorKind, Result};
+pub use crossing_sys::{CallError, Error, ErrorKind, Result, ServiceError};
 pub use endpoint::{Endpoint, SysvAddress, ToEndpoint};
 pub use halves::{RecvHalf, SendHalf};
 pub use link::Peer;
 pub use listener::{Listener, ListenerOptions};
 pub use raw::{RawOptions, RawStream};
-pub use service::{Call, Client, Request, Server, Service, ServiceOptions};
+pub use service::{Call, Client, Replies, ReplyStream, Request, Server, Service, ServiceOptions};
 pub use session::{
     Session, SessionCause, SessionConnector, SessionEvent, SessionListener, SessionListenerOptions,
     SessionLoss, SessionOptions, SessionRefusal, SessionSender,

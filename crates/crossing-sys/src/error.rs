@@ -1,5 +1,6 @@
 //! The error that every Crossing crate returns from calls that open, create or configure something.
 
+use crate::CallError;
 use std::borrow::Cow;
 use std::fmt;
 use std::io;
@@ -50,6 +51,13 @@ pub enum ErrorKind {
     Unsupported,
     /// The caller broke the rules of the call; never a peer's fault.
     ApiMisuse,
+    /// The other side's application failed what it was asked for: [`Error::call`] has its words.
+    Application {
+        /// The application's own number for it; 0: none in particular.
+        code: u32,
+    },
+    /// The other side let go of it before it was done.
+    Cancelled,
     /// Any other error of the operating system.
     Os,
 }
@@ -69,6 +77,7 @@ struct Inner {
     subject: String,
     detail: Option<Cow<'static, str>>,
     cause: Option<io::Error>,
+    call: Option<CallError>,
     fix: Option<Cow<'static, str>>,
 }
 
@@ -80,7 +89,7 @@ impl Error {
     #[must_use]
     pub fn new(kind: ErrorKind, operation: &'static str, subject: impl Into<String>) -> Self {
         let subject = subject.into();
-        Self(Box::new(Inner { kind, operation, subject, detail: None, cause: None, fix: None }))
+        Self(Box::new(Inner { kind, operation, subject, detail: None, cause: None, call: None, fix: None }))
     }
 
     /// An error from the operating system; the kind follows from the code.
@@ -88,6 +97,21 @@ impl Error {
     pub fn os(cause: io::Error, operation: &'static str, subject: impl Into<String>) -> Self {
         let mut error = Self::new(kind_of(&cause), operation, subject);
         error.0.cause = Some(cause);
+        error
+    }
+
+    /// A call of a service that ended without a reply; the kind follows from the reason.
+    #[must_use]
+    pub fn of_call(call: CallError, operation: &'static str, subject: impl Into<String>) -> Self {
+        let kind = match &call {
+            CallError::Application(said) => ErrorKind::Application { code: said.code() },
+            CallError::NoServer | CallError::ServerDied => ErrorKind::Disconnected,
+            CallError::DeadlinePassed => ErrorKind::TimedOut,
+            CallError::Cancelled => ErrorKind::Cancelled,
+            CallError::Refused => ErrorKind::LimitReached,
+        };
+        let mut error = Self::new(kind, operation, subject);
+        error.0.call = Some(call);
         error
     }
 
@@ -123,6 +147,12 @@ impl Error {
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
+    }
+
+    /// Why a call of a service has no reply; `None` for every other error.
+    #[must_use]
+    pub fn call(&self) -> Option<&CallError> {
+        self.0.call.as_ref()
     }
 
     /// The operation that failed.
@@ -184,6 +214,8 @@ impl fmt::Display for ErrorKind {
             Self::AddressInUse => "address in use",
             Self::Unsupported => "not supported here",
             Self::ApiMisuse => "wrong use",
+            Self::Application { .. } => "the other side failed",
+            Self::Cancelled => "cancelled",
             Self::Os => "operating system error",
         };
         f.write_str(text)
@@ -192,10 +224,11 @@ impl fmt::Display for ErrorKind {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { kind, operation, subject, detail, cause, fix } = &*self.0;
+        let Inner { kind, operation, subject, detail, cause, call, fix } = &*self.0;
         write!(f, "cannot {operation} \"{subject}\": ")?;
-        match (cause, kind) {
-            (Some(cause), ErrorKind::Os) => write!(f, "{cause}")?,
+        match (cause, call, kind) {
+            (Some(cause), _, ErrorKind::Os) => write!(f, "{cause}")?,
+            (_, Some(call), _) => write!(f, "{call}")?,
             _ => write!(f, "{kind}")?,
         }
         if let Some(detail) = detail {
@@ -220,7 +253,10 @@ impl fmt::Debug for Error {
 
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.cause.as_ref().map(|cause| cause as _)
+        match (&self.0.cause, &self.0.call) {
+            (Some(cause), _) => Some(cause),
+            (None, call) => call.as_ref().map(|call| call as _),
+        }
     }
 }
 

@@ -4,6 +4,7 @@
 //! other target compiling until it has a backend of its own. `cfg(target_os)` appears in `os/mod.rs` and nowhere else.
 
 pub mod asymmetric;
+pub mod call;
 pub mod children;
 pub mod copy;
 pub mod crash;
@@ -29,4 +30,5 @@ mod testing;
 pub mod wait;
 pub mod wakers;
 
+pub use call::{CallError, ServiceError};
 pub use error::{Bytes, Error, ErrorKind, Result};

@@ -1,4 +1,5 @@
-//! What the frames of a service say: requests, replies, failures and cancellations, each with the number of its request.
+//! What the frames of a service say: requests, replies in one or in parts, failures and cancellations, each with the number of
+//! its request.
 //!
 //! Layout: `docs/format/service.md`.
 
@@ -32,10 +33,12 @@ pub enum Call<'a> {
         id: u64,
         /// How much time the client gives it, in milliseconds; 0: any.
         millis: u32,
+        /// How many parts of the answer the client takes before it says that it takes more; 0: the answer is one reply.
+        window: u16,
         /// The user's bytes.
         payload: &'a [u8],
     },
-    /// From the server: the answer.
+    /// From the server: the answer; the last part of it, if it is awaited in parts.
     Reply {
         /// The request's.
         id: u64,
@@ -56,6 +59,34 @@ pub enum Call<'a> {
         /// The request's.
         id: u64,
     },
+    /// From the server: a part of the answer, to a request with a window.
+    Part {
+        /// The request's.
+        id: u64,
+        /// The user's bytes.
+        payload: &'a [u8],
+    },
+    /// From the server: there are no more parts.
+    End {
+        /// The request's.
+        id: u64,
+    },
+    /// From the client: it takes more parts.
+    Credit {
+        /// The request's.
+        id: u64,
+        /// How many more.
+        parts: u32,
+    },
+    /// From the server: its application failed the request, and says why by a number of its own.
+    Error {
+        /// The request's.
+        id: u64,
+        /// The application's; not 0, which is a [`Failure`](Self::Failure) by the application.
+        code: u32,
+        /// More for people, if there is more.
+        text: &'a [u8],
+    },
 }
 
 impl Refusal {
@@ -70,14 +101,24 @@ impl<'a> Call<'a> {
         let (Self::Request { id, .. }
         | Self::Reply { id, .. }
         | Self::Failure { id, .. }
-        | Self::Cancel { id }) = self;
+        | Self::Cancel { id }
+        | Self::Part { id, .. }
+        | Self::End { id }
+        | Self::Credit { id, .. }
+        | Self::Error { id, .. }) = self;
         *id
     }
 
-    /// Appends the payload of the frame to `out`.
+    /// Appends the payload of the frame to `out`. What no frame can say, a credit of no parts or an error without a number, is
+    /// written and not read.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        let mut window = 0;
         let (kind, word, payload): (u8, u32, &[u8]) = match self {
-            Self::Request { millis, payload, .. } => (1, *millis, payload),
+            Self::Request { millis, window: 0, payload, .. } => (1, *millis, payload),
+            Self::Request { millis, window: parts, payload, .. } => {
+                window = *parts;
+                (5, *millis, payload)
+            }
             Self::Reply { payload, .. } => (2, 0, payload),
             Self::Failure { refusal, text, .. } => {
                 let code =
@@ -85,8 +126,13 @@ impl<'a> Call<'a> {
                 (3, code, text)
             }
             Self::Cancel { .. } => (4, 0, &[]),
+            Self::Part { payload, .. } => (6, 0, payload),
+            Self::End { .. } => (7, 0, &[]),
+            Self::Credit { parts, .. } => (8, *parts, &[]),
+            Self::Error { code, text, .. } => (9, *code, text),
         };
-        out.extend_from_slice(&[kind, 0, 0, 0]);
+        let [low, high] = window.to_le_bytes();
+        out.extend_from_slice(&[kind, 0, low, high]);
         out.extend_from_slice(&word.to_le_bytes());
         out.extend_from_slice(&self.id().to_le_bytes());
         out.extend_from_slice(payload);
@@ -99,16 +145,24 @@ impl<'a> Call<'a> {
     pub fn decode(frame: &'a [u8]) -> Result<Self, DecodeError> {
         let wrong = DecodeError::BadServiceFrame;
         let Some((head, payload)) = frame.split_first_chunk::<CALL_LEN>() else { return Err(wrong) };
-        let [kind, 0, 0, 0, a, b, c, d, id @ ..] = *head else { return Err(wrong) };
+        let [kind, 0, low, high, a, b, c, d, id @ ..] = *head else { return Err(wrong) };
         let (word, id) = (u32::from_le_bytes([a, b, c, d]), u64::from_le_bytes(id));
+        let window = u16::from_le_bytes([low, high]);
+        if (kind == 5) != (window != 0) {
+            return Err(wrong);
+        }
         match kind {
-            1 => Ok(Self::Request { id, millis: word, payload }),
+            1 | 5 => Ok(Self::Request { id, millis: word, window, payload }),
             2 if word == 0 => Ok(Self::Reply { id, payload }),
             3 => match Refusal::ALL.into_iter().find(|(_, code)| *code == word) {
                 Some((refusal, _)) => Ok(Self::Failure { id, refusal, text: payload }),
                 None => Err(wrong),
             },
             4 if word == 0 && payload.is_empty() => Ok(Self::Cancel { id }),
+            6 if word == 0 => Ok(Self::Part { id, payload }),
+            7 if word == 0 && payload.is_empty() => Ok(Self::End { id }),
+            8 if word != 0 && payload.is_empty() => Ok(Self::Credit { id, parts: word }),
+            9 if word != 0 => Ok(Self::Error { id, code: word, text: payload }),
             _ => Err(wrong),
         }
     }

@@ -1,18 +1,25 @@
 //! The side that asks.
 
 use super::ServiceOptions;
+use super::replies::{Parts, Replies};
+use super::several::Servers;
 use crate::{RecvHalf, SendHalf, Stream};
-use crossing_sys::{Error, ErrorKind, Result};
-use crossing_wire::service::{Call as Message, Refusal};
+use crossing_sys::{CallError, Error, ErrorKind, Result, ServiceError};
+use crossing_wire::service::{CALL_LEN, Call as Message, Refusal};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-const CALL: &str = "call";
+pub(super) const CALL: &str = "call";
+
+/// Why there is no reply, and what more is to be said of it.
+#[derive(Debug, Clone)]
+pub(super) struct Fault(pub(super) CallError, pub(super) Option<String>);
 
 /// What came of a request.
-type Answer = std::result::Result<Vec<u8>, (ErrorKind, String)>;
+type Answer = std::result::Result<Vec<u8>, Fault>;
 
 #[derive(Debug, Default)]
 struct Slot {
@@ -20,59 +27,97 @@ struct Slot {
     came: Condvar,
 }
 
+/// What a request waits for.
+#[derive(Debug)]
+enum Awaited {
+    One(Arc<Slot>),
+    Many(Arc<Parts>),
+}
+
 #[derive(Debug, Default)]
 struct Waiting {
-    slots: HashMap<u64, Arc<Slot>>,
+    slots: HashMap<u64, Awaited>,
     next: u64,
     /// Why no reply can come any more.
     dead: Option<String>,
 }
 
+/// One connection to a server.
 #[derive(Debug)]
-struct Shared {
-    sender: Mutex<SendHalf>,
+pub(super) struct Shared {
+    pub(super) sender: Mutex<SendHalf>,
     waiting: Mutex<Waiting>,
     /// A request was answered: another may go.
     room: Condvar,
+    dead: AtomicBool,
     max_in_flight: usize,
     name: String,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Asks a server. Any number of threads may call at the same time; each gets its own answer.
-///
-/// When the connection ends, everybody who waits is told at once ([`ErrorKind::Disconnected`]), and so is every later
-/// call: connect again.
+/// A connection that a client keeps; dropped, it is ended.
 #[derive(Debug)]
-pub struct Client {
-    shared: Arc<Shared>,
-}
+pub(super) struct Connection(pub(super) Arc<Shared>);
 
-impl Client {
+impl Connection {
     pub(super) fn new(stream: Stream, name: String, options: &ServiceOptions) -> Result<Self> {
         let (sender, receiver) = stream.split()?;
         let shared = Arc::new(Shared {
             sender: Mutex::new(sender),
             waiting: Mutex::default(),
             room: Condvar::new(),
+            dead: AtomicBool::new(false),
             max_in_flight: options.max_in_flight,
             name: name.clone(),
         });
         let reading = Arc::clone(&shared);
         let thread = thread::Builder::new().name("service-client".into());
         thread.spawn(move || reading.read(receiver)).map_err(|cause| Error::os(cause, "connect to", name))?;
-        Ok(Self { shared })
+        Ok(Self(shared))
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // The server closes then, which ends the thread that reads. A server that does not read must not hold us.
+        let mut sender = lock(&self.0.sender);
+        let _ = sender.0.end_sending_timeout(Duration::from_millis(100));
+    }
+}
+
+/// Asks a server, or several by turns. Any number of threads may call at the same time; each gets its own answer. Clones are the
+/// same client.
+///
+/// When the connection ends, everybody who waits is told at once ([`CallError::ServerDied`]). A client of
+/// [one server](ServiceOptions::connect) has none then ([`CallError::NoServer`]): connect again. One of
+/// [several](ServiceOptions::connect_any) asks the others, and connects again by itself.
+#[derive(Debug, Clone)]
+pub struct Client {
+    servers: Arc<Servers>,
+    max_parts: u16,
+}
+
+impl Client {
+    pub(super) fn new(servers: Arc<Servers>, options: &ServiceOptions) -> Self {
+        Self { servers, max_parts: options.max_parts }
+    }
+
+    /// How many servers it is connected to now.
+    #[must_use]
+    pub fn servers(&self) -> usize {
+        self.servers.living()
     }
 
     /// Sends a request and awaits the reply without end.
     ///
     /// # Errors
-    /// [`ErrorKind::Disconnected`] when the server is gone, [`ErrorKind::Os`] with the server's words when it failed,
-    /// [`ErrorKind::LimitReached`] when the server lets fewer requests wait than this side,
-    /// [`ErrorKind::TooLarge`] when it does not accept requests of this length.
+    /// [`Error::call`] says why there is no reply: [`CallError::Application`] with the server's words,
+    /// [`CallError::NoServer`], [`CallError::ServerDied`], [`CallError::Cancelled`] when the server let go of the request,
+    /// [`CallError::Refused`] when it lets fewer requests wait than this side. [`ErrorKind::TooLarge`] when it does not accept
+    /// requests of this length.
     pub fn call(&self, request: &[u8]) -> Result<Vec<u8>> {
         self.call_deadline(request, None)
     }
@@ -81,7 +126,7 @@ impl Client {
     /// over.
     ///
     /// # Errors
-    /// As [`call`](Self::call), and [`ErrorKind::TimedOut`].
+    /// As [`call`](Self::call), and [`CallError::DeadlinePassed`].
     pub fn call_timeout(&self, request: &[u8], timeout: Duration) -> Result<Vec<u8>> {
         self.call_deadline(request, Instant::now().checked_add(timeout))
     }
@@ -102,50 +147,43 @@ impl Client {
     /// As [`call_timeout`](Self::call_timeout).
     pub fn begin(&self, request: &[u8], deadline: impl Into<Option<Instant>>) -> Result<Call> {
         let deadline = deadline.into();
-        let shared = &self.shared;
         let slot = Arc::new(Slot::default());
-        let mut waiting = lock(&shared.waiting);
-        let id = loop {
-            if let Some(text) = &waiting.dead {
-                return Err(shared.fault(ErrorKind::Disconnected).detail(text.clone()));
-            }
-            if waiting.slots.len() < shared.max_in_flight {
-                let id = waiting.next;
-                waiting.next += 1;
-                waiting.slots.insert(id, Arc::clone(&slot));
-                break id;
-            }
-            waiting = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
-                None => shared.room.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => {
-                    let error = shared.fault(ErrorKind::TimedOut);
-                    return Err(error.detail("as many requests as may were waiting for replies"));
-                }
-                Some(left) => {
-                    shared.room.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
-        };
-        drop(waiting);
-        // From here on dropping it forgets it.
-        let mut call = Call { shared: Arc::clone(shared), slot, id, sent: false };
-        let millis = deadline.map_or(0, |at| {
-            let left = at.saturating_duration_since(Instant::now()).as_millis();
-            u32::try_from(left).unwrap_or(u32::MAX).max(1)
-        });
-        let mut frame = Vec::with_capacity(crossing_wire::service::CALL_LEN + request.len());
-        Message::Request { id, millis, payload: request }.encode(&mut frame);
-        lock(&shared.sender).send_deadline(&frame, deadline)?;
-        call.sent = true;
-        Ok(call)
+        let (shared, id) = self.send(request, 0, deadline, || Awaited::One(Arc::clone(&slot)))?;
+        Ok(Call { shared, slot, id })
     }
-}
 
-impl Drop for Client {
-    fn drop(&mut self) {
-        // The server closes then, which ends the thread that reads. A server that does not read must not hold us.
-        let mut sender = lock(&self.shared.sender);
-        let _ = sender.0.end_sending_timeout(Duration::from_millis(100));
+    /// Sends a request that may be answered in any number of parts. The whole of the answer is awaited at most until
+    /// `deadline` (`None`: without end), which the server is told. Dropping the [`Replies`] cancels it.
+    ///
+    /// # Errors
+    /// As [`call_timeout`](Self::call_timeout).
+    pub fn call_stream(&self, request: &[u8], deadline: impl Into<Option<Instant>>) -> Result<Replies> {
+        let deadline = deadline.into();
+        let parts = Arc::new(Parts::new(self.max_parts));
+        let (shared, id) =
+            self.send(request, self.max_parts, deadline, || Awaited::Many(Arc::clone(&parts)))?;
+        Ok(Replies::new(shared, parts, id, self.max_parts, deadline))
+    }
+
+    /// Sends a request to the server whose turn it is.
+    fn send(
+        &self,
+        request: &[u8],
+        window: u16,
+        deadline: Option<Instant>,
+        awaited: impl Fn() -> Awaited,
+    ) -> Result<(Arc<Shared>, u64)> {
+        let mut tries = self.servers.tries();
+        loop {
+            let shared = self.servers.choose(deadline)?;
+            tries -= 1;
+            match shared.begin(request, window, deadline, &awaited) {
+                Ok(id) => return Ok((shared, id)),
+                // It went nowhere: another one may have it.
+                Err(error) if error.call() == Some(&CallError::NoServer) && tries > 0 => {}
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 
@@ -155,7 +193,6 @@ pub struct Call {
     shared: Arc<Shared>,
     slot: Arc<Slot>,
     id: u64,
-    sent: bool,
 }
 
 impl Call {
@@ -176,15 +213,12 @@ impl Call {
         let mut answer = lock(&self.slot.answer);
         loop {
             if let Some(answer) = answer.take() {
-                return answer.map_err(|(kind, text)| self.shared.fault(kind).detail(text));
+                return answer.map_err(|fault| self.shared.error(fault));
             }
             answer = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
                 None => self.slot.came.wait(answer).unwrap_or_else(PoisonError::into_inner),
                 Some(Duration::ZERO) => {
-                    return Err(self
-                        .shared
-                        .fault(ErrorKind::TimedOut)
-                        .detail("the server did not answer in time"));
+                    return Err(self.shared.error(late()));
                 }
                 Some(left) => {
                     self.slot.came.wait_timeout(answer, left).unwrap_or_else(PoisonError::into_inner).0
@@ -196,22 +230,100 @@ impl Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let known = lock(&self.shared.waiting).slots.remove(&self.id).is_some();
-        if known {
-            self.shared.room.notify_one();
-        }
-        if known && self.sent {
-            let mut frame = Vec::new();
-            Message::Cancel { id: self.id }.encode(&mut frame);
-            // If there is no room now, the server learns it from the time that the request has.
-            let _ = lock(&self.shared.sender).try_send(&frame);
-        }
+        self.shared.leave(self.id);
     }
 }
 
 impl Shared {
-    fn fault(&self, kind: ErrorKind) -> Error {
-        Error::new(kind, CALL, self.name.clone())
+    pub(super) fn error(&self, Fault(call, detail): Fault) -> Error {
+        let error = Error::of_call(call, CALL, self.name.clone());
+        match detail {
+            Some(text) => error.detail(text),
+            None => error,
+        }
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(super) fn is_dead(&self) -> bool {
+        self.dead.load(Ordering::Acquire)
+    }
+
+    /// Whether another request may go now.
+    pub(super) fn has_room(&self) -> bool {
+        lock(&self.waiting).slots.len() < self.max_in_flight
+    }
+
+    /// Sends a request when it may go; gives its number.
+    fn begin(
+        &self,
+        request: &[u8],
+        window: u16,
+        deadline: Option<Instant>,
+        awaited: impl Fn() -> Awaited,
+    ) -> Result<u64> {
+        let mut waiting = lock(&self.waiting);
+        let id = loop {
+            if let Some(text) = &waiting.dead {
+                return Err(self.error(Fault(CallError::NoServer, Some(text.clone()))));
+            }
+            if waiting.slots.len() < self.max_in_flight {
+                let id = waiting.next;
+                waiting.next += 1;
+                waiting.slots.insert(id, awaited());
+                break id;
+            }
+            waiting = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+                None => self.room.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => {
+                    let text = "as many requests as may were waiting for replies".to_owned();
+                    return Err(self.error(Fault(CallError::DeadlinePassed, Some(text))));
+                }
+                Some(left) => self.room.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        };
+        drop(waiting);
+        let millis = deadline.map_or(0, |at| {
+            let left = at.saturating_duration_since(Instant::now()).as_millis();
+            u32::try_from(left).unwrap_or(u32::MAX).max(1)
+        });
+        let mut frame = Vec::with_capacity(CALL_LEN + request.len());
+        Message::Request { id, millis, window, payload: request }.encode(&mut frame);
+        let sent = lock(&self.sender).send_deadline(&frame, deadline);
+        sent.map_err(|error| {
+            self.forget(id);
+            match error.kind() {
+                // A frame of which not all went is no request.
+                ErrorKind::Disconnected => self.error(Fault(CallError::NoServer, Some(error.to_string()))),
+                ErrorKind::TimedOut => self.error(Fault(
+                    CallError::DeadlinePassed,
+                    Some("the server does not take the request".to_owned()),
+                )),
+                _ => error,
+            }
+        })?;
+        Ok(id)
+    }
+
+    /// Whether it was still waiting.
+    fn forget(&self, id: u64) -> bool {
+        let known = lock(&self.waiting).slots.remove(&id).is_some();
+        if known {
+            self.room.notify_one();
+        }
+        known
+    }
+
+    /// The answer is not wanted any more, if it did not come.
+    pub(super) fn leave(&self, id: u64) {
+        if self.forget(id) {
+            let mut frame = Vec::with_capacity(CALL_LEN);
+            Message::Cancel { id }.encode(&mut frame);
+            // If there is no room now, the server learns it from the time that the request has, or by its next part.
+            let _ = lock(&self.sender).try_send(&frame);
+        }
     }
 
     fn read(&self, mut receiver: RecvHalf) {
@@ -220,24 +332,69 @@ impl Shared {
                 Ok(frame) => frame,
                 Err(error) => break format!("the server is gone: {error}"),
             };
-            let answer = match Message::decode(frame) {
-                Ok(Message::Reply { id, payload }) => (id, Ok(payload.to_vec())),
-                Ok(Message::Failure { id, refusal, text }) => (id, Err(refused(refusal, text))),
-                Ok(_) => break "the server breaks the protocol: it sent a request".to_owned(),
-                Err(error) => break format!("the server breaks the protocol: {error}"),
+            let done = match Message::decode(frame) {
+                Ok(Message::Part { id, payload }) => self.part(id, payload),
+                Ok(Message::Reply { id, payload }) => self.end(id, Ok(Some(payload))),
+                Ok(Message::End { id }) => self.end(id, Ok(None)),
+                Ok(Message::Failure { id, refusal, text }) => self.end(id, Err(refused(refusal, text))),
+                Ok(Message::Error { id, code, text }) => {
+                    let said = CallError::Application(ServiceError::read(code, text));
+                    self.end(id, Err(Fault(said, None)))
+                }
+                Ok(_) => Err("it sent what only clients send".to_owned()),
+                Err(error) => Err(error.to_string()),
             };
-            // One that was cancelled is not there any more.
-            if let Some(slot) = lock(&self.waiting).slots.remove(&answer.0) {
-                slot.put(answer.1);
-                self.room.notify_one();
+            if let Err(what) = done {
+                break format!("the server breaks the protocol: {what}");
             }
         };
+        self.dead.store(true, Ordering::Release);
         let mut waiting = lock(&self.waiting);
-        for slot in std::mem::take(&mut waiting.slots).into_values() {
-            slot.put(Err((ErrorKind::Disconnected, reason.clone())));
+        for awaited in std::mem::take(&mut waiting.slots).into_values() {
+            let fault = Fault(CallError::ServerDied, Some(reason.clone()));
+            match awaited {
+                Awaited::One(slot) => slot.put(Err(fault)),
+                Awaited::Many(parts) => parts.end(None, Err(fault)),
+            }
         }
         waiting.dead = Some(reason);
         self.room.notify_all();
+    }
+
+    /// A part came.
+    fn part(&self, id: u64, payload: &[u8]) -> std::result::Result<(), String> {
+        match lock(&self.waiting).slots.get(&id) {
+            Some(Awaited::Many(parts)) => parts.put(payload),
+            Some(Awaited::One(_)) => Err("it answered in parts what wants one reply".to_owned()),
+            None => {
+                // Maybe the server did not hear that it is cancelled. It must not be waited for here.
+                if let Ok(mut sender) = self.sender.try_lock() {
+                    let mut frame = Vec::with_capacity(CALL_LEN);
+                    Message::Cancel { id }.encode(&mut frame);
+                    let _ = sender.try_send(&frame);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// The last that there is to say of a request came.
+    fn end(
+        &self,
+        id: u64,
+        answer: std::result::Result<Option<&[u8]>, Fault>,
+    ) -> std::result::Result<(), String> {
+        // One that was cancelled is not there any more.
+        let Some(awaited) = lock(&self.waiting).slots.remove(&id) else { return Ok(()) };
+        self.room.notify_one();
+        match (awaited, answer) {
+            (Awaited::One(_), Ok(None)) => return Err("it answered in parts what wants one reply".to_owned()),
+            (Awaited::One(slot), Ok(Some(payload))) => slot.put(Ok(payload.to_vec())),
+            (Awaited::One(slot), Err(fault)) => slot.put(Err(fault)),
+            (Awaited::Many(parts), Ok(last)) => parts.end(last, Ok(())),
+            (Awaited::Many(parts), Err(fault)) => parts.end(None, Err(fault)),
+        }
+        Ok(())
     }
 }
 
@@ -248,13 +405,18 @@ impl Slot {
     }
 }
 
-fn refused(refusal: Refusal, text: &[u8]) -> (ErrorKind, String) {
-    match refusal {
-        Refusal::TooMany => {
-            (ErrorKind::LimitReached, "the server lets no more requests of this client wait".into())
+pub(super) fn late() -> Fault {
+    Fault(CallError::DeadlinePassed, Some("the server did not answer in time".to_owned()))
+}
+
+fn refused(refusal: Refusal, text: &[u8]) -> Fault {
+    let (call, detail) = match refusal {
+        Refusal::TooMany => (CallError::Refused, None),
+        Refusal::TimedOut => (CallError::DeadlinePassed, Some("the server came to it too late")),
+        Refusal::Dropped => {
+            (CallError::Cancelled, Some("the server let go of the request without an answer"))
         }
-        Refusal::TimedOut => (ErrorKind::TimedOut, "the server came to it too late".into()),
-        Refusal::Dropped => (ErrorKind::Os, "the server let go of the request without an answer".into()),
-        _ => (ErrorKind::Os, format!("the server failed: {}", String::from_utf8_lossy(text))),
-    }
+        _ => (CallError::Application(ServiceError::read(0, text)), None),
+    };
+    Fault(call, detail.map(str::to_owned))
 }

@@ -1,14 +1,16 @@
 //! The side that answers.
 
 use super::ServiceOptions;
+use super::client::lock;
+use super::stream::{ReplyStream, Ticket};
 use crate::link::Link;
 use crate::{Endpoint, Listener, Peer, SendHalf, Stream};
 use crossing_sys::local::Wait;
-use crossing_sys::{Error, ErrorKind, Result};
+use crossing_sys::{Error, ErrorKind, Result, ServiceError};
 use crossing_wire::service::{Call as Message, Refusal};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -19,16 +21,14 @@ const SLICE: Duration = Duration::from_secs(1);
 /// How often the thread of a client looks whether the client was cut off, if it says nothing.
 const CLIENT_SLICE: Duration = Duration::from_secs(5);
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
+pub(super) const REPLY: &str = "reply to";
 
 /// One client's connection.
 #[derive(Debug)]
-struct Connection {
+pub(super) struct Connection {
     sender: Mutex<SendHalf>,
-    /// Requests that were not answered, and whether their answers are not wanted any more.
-    open: Mutex<HashMap<u64, Arc<AtomicBool>>>,
+    /// Requests that were not answered.
+    open: Mutex<HashMap<u64, Arc<Ticket>>>,
     peer: Peer,
     slow: Duration,
     cut: AtomicBool,
@@ -47,12 +47,20 @@ struct Shared {
     slow: Duration,
 }
 
-/// Answers requests. Any number of threads may take requests at the same time.
+/// Answers requests. Any number of threads may take requests at the same time, of one server or of its clones; it ends with the
+/// last of them. Who waits for an answer then is told that the server left.
 ///
 /// # Platform-specific behavior
 /// Everywhere: one thread accepts, and each client has one that reads.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Server {
+    shared: Arc<Shared>,
+    _serving: Arc<Serving>,
+}
+
+/// Ends the service.
+#[derive(Debug)]
+struct Serving {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
 }
@@ -74,7 +82,8 @@ impl Server {
         let accepting = Arc::clone(&shared);
         let thread = thread::Builder::new().name("service".into()).spawn(move || accepting.run());
         let thread = thread.map_err(|cause| Error::os(cause, "serve at", name))?;
-        Ok(Self { shared, thread: Some(thread) })
+        let serving = Serving { shared: Arc::clone(&shared), thread: Some(thread) };
+        Ok(Self { shared, _serving: Arc::new(serving) })
     }
 
     /// Where it serves; a port 0 has become the one that the system chose.
@@ -131,8 +140,9 @@ impl Server {
                 }
                 if request.deadline.is_some_and(|at| at <= Instant::now()) {
                     drop(requests);
+                    let mut request = request;
                     let _ =
-                        request.answer(|id| Message::Failure { id, refusal: Refusal::TimedOut, text: &[] });
+                        request.finish(|id| Message::Failure { id, refusal: Refusal::TimedOut, text: &[] });
                     requests = lock(&self.shared.requests);
                     continue;
                 }
@@ -152,33 +162,33 @@ impl Server {
     }
 }
 
-impl Drop for Server {
+impl Drop for Serving {
     fn drop(&mut self) {
-        self.shared.closed.store(true, Ordering::Release);
-        Link::knock(self.endpoint(), Wait::at_most(Duration::from_millis(100)));
+        let shared = &self.shared;
+        shared.closed.store(true, Ordering::Release);
+        Link::knock(shared.listener.endpoint(), Wait::at_most(Duration::from_millis(100)));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
-        // Nobody will answer them: dropping them tells their clients.
-        let requests = std::mem::take(&mut *lock(&self.shared.requests));
-        drop(requests);
-        // Those who wait for answers that are being made are told as well.
-        let connections = std::mem::take(&mut *lock(&self.shared.connections));
+        // Nobody will answer: those who wait learn it by the end of their connections.
+        let connections = std::mem::take(&mut *lock(&shared.connections));
         for connection in connections.iter().filter_map(Weak::upgrade) {
             let _ = lock(&connection.sender).0.end_sending_timeout(Duration::from_millis(100));
         }
+        let requests = std::mem::take(&mut *lock(&shared.requests));
+        drop(requests);
     }
 }
 
-/// A request to be answered: [`reply`](Self::reply) or [`fail`](Self::fail). Dropping it tells the client that there will
-/// be no answer.
+/// A request to be answered: [`reply`](Self::reply), [`stream`](Self::stream) or [`fail`](Self::fail). Dropping it tells the client
+/// that there will be no answer.
 #[derive(Debug)]
 pub struct Request {
-    connection: Arc<Connection>,
-    id: u64,
+    pub(super) connection: Arc<Connection>,
+    pub(super) id: u64,
     payload: Vec<u8>,
     deadline: Option<Instant>,
-    cancelled: Arc<AtomicBool>,
+    pub(super) ticket: Arc<Ticket>,
     answered: bool,
 }
 
@@ -204,7 +214,13 @@ impl Request {
     /// Whether the client does not want the answer any more, or is gone.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        self.cancelled.load(Ordering::Acquire)
+        self.ticket.is_cancelled()
+    }
+
+    /// Whether the client takes the answer in parts: [`stream`](Self::stream). [`reply`](Self::reply) is one part then.
+    #[must_use]
+    pub fn takes_parts(&self) -> bool {
+        self.ticket.takes_parts()
     }
 
     /// Answers it. An answer that nobody wants any more is dropped.
@@ -213,8 +229,21 @@ impl Request {
     /// [`ErrorKind::TooLarge`] when the client does not accept answers of this length (it is told that there is none),
     /// [`ErrorKind::Disconnected`] when it is gone, [`ErrorKind::TimedOut`] when it does not read its answers: it is cut
     /// off.
-    pub fn reply(self, payload: &[u8]) -> Result<()> {
-        self.answer(|id| Message::Reply { id, payload })
+    pub fn reply(mut self, payload: &[u8]) -> Result<()> {
+        self.finish(|id| Message::Reply { id, payload })
+    }
+
+    /// Answers it in parts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if the client [awaits one reply](Self::takes_parts); it is told so.
+    pub fn stream(self) -> Result<ReplyStream> {
+        if self.takes_parts() {
+            return Ok(ReplyStream::new(self));
+        }
+        let error = Error::new(ErrorKind::Unsupported, REPLY, self.peer().to_string());
+        let _ = self.fail("the answer comes in parts: ask with call_stream");
+        Err(error.detail("the client awaits one reply").fix("let the client ask with call_stream"))
     }
 
     /// Tells the client that it failed, and why.
@@ -222,10 +251,27 @@ impl Request {
     /// # Errors
     /// As [`reply`](Self::reply).
     pub fn fail(self, text: &str) -> Result<()> {
-        self.answer(|id| Message::Failure { id, refusal: Refusal::Application, text: text.as_bytes() })
+        self.fail_with(0, text)
     }
 
-    fn answer<'a>(mut self, message: impl FnOnce(u64) -> Message<'a>) -> Result<()> {
+    /// As [`fail`](Self::fail), with a number of the application's own; 0: none in particular. The client has both as a
+    /// [`ServiceError`]; a longer text than [`ServiceError::MAX_TEXT_LEN`] is cut.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub fn fail_with(mut self, code: u32, text: &str) -> Result<()> {
+        let text = ServiceError::cut(text).as_bytes();
+        self.finish(|id| match code {
+            0 => Message::Failure { id, refusal: Refusal::Application, text },
+            code => Message::Error { id, code, text },
+        })
+    }
+
+    /// Says the last that there is to say, unless that was done.
+    pub(super) fn finish<'a>(&mut self, message: impl FnOnce(u64) -> Message<'a>) -> Result<()> {
+        if self.answered {
+            return Ok(());
+        }
         let result = self.connection.finish(self.id, &message(self.id), self.is_cancelled());
         // Too long an answer is followed by the notice that there is none.
         self.answered = !matches!(&result, Err(error) if matches!(error.kind(), ErrorKind::TooLarge { .. }));
@@ -235,10 +281,7 @@ impl Request {
 
 impl Drop for Request {
     fn drop(&mut self) {
-        if !self.answered {
-            let message = Message::Failure { id: self.id, refusal: Refusal::Dropped, text: &[] };
-            let _ = self.connection.finish(self.id, &message, self.is_cancelled());
-        }
+        let _ = self.finish(|id| Message::Failure { id, refusal: Refusal::Dropped, text: &[] });
     }
 }
 
@@ -251,11 +294,39 @@ impl Connection {
     }
 
     fn send(&self, message: &Message<'_>) -> Result<()> {
+        self.send_until(message, None, false).map(drop)
+    }
+
+    /// Sends a frame; `false` if its first byte did not go until `deadline`, or with `now` at once. What began goes all the way.
+    pub(super) fn send_until(
+        &self,
+        message: &Message<'_>,
+        deadline: Option<Instant>,
+        now: bool,
+    ) -> Result<bool> {
         let mut frame = Vec::new();
         message.encode(&mut frame);
-        let mut sender = lock(&self.sender);
-        let deadline = Instant::now() + self.slow;
-        let result = sender.send_deadline(&frame, deadline).and_then(|()| sender.flush_deadline(deadline));
+        let mut sender = if now {
+            match self.sender.try_lock() {
+                Ok(sender) => sender,
+                Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => return Ok(false),
+            }
+        } else {
+            lock(&self.sender)
+        };
+        let patience = Instant::now() + self.slow;
+        let mut result = match deadline.filter(|at| *at < patience) {
+            _ if now => sender.try_send(&frame),
+            None => sender.send_deadline(&frame, patience).map(|()| true),
+            Some(at) => match sender.send_deadline(&frame, at) {
+                Err(error) if error.kind() == ErrorKind::TimedOut => Ok(false),
+                other => other.map(|()| true),
+            },
+        };
+        if matches!(result, Ok(true)) {
+            result = sender.flush_deadline(patience).map(|()| true);
+        }
         if result.as_ref().is_err_and(|error| !matches!(error.kind(), ErrorKind::TooLarge { .. })) {
             // It does not read: no reply after this one could be told from its rest.
             self.cut.store(true, Ordering::Release);
@@ -311,14 +382,20 @@ impl Shared {
                 Err(_) => break,
             };
             match Message::decode(frame) {
-                Ok(Message::Request { id, millis, payload }) => {
-                    if !self.take(&connection, id, millis, payload) {
+                Ok(Message::Request { id, millis, window, payload }) => {
+                    if !self.take(&connection, id, millis, window, payload) {
                         break;
                     }
                 }
                 Ok(Message::Cancel { id }) => {
-                    if let Some(cancelled) = lock(&connection.open).remove(&id) {
-                        cancelled.store(true, Ordering::Release);
+                    if let Some(ticket) = lock(&connection.open).remove(&id) {
+                        ticket.cancel();
+                    }
+                }
+                // One that was answered meanwhile needs none.
+                Ok(Message::Credit { id, parts }) => {
+                    if let Some(ticket) = lock(&connection.open).get(&id) {
+                        ticket.grant(parts);
                     }
                 }
                 _ => break,
@@ -326,14 +403,14 @@ impl Shared {
         }
         // Requests that are being answered keep the connection; its client must not wait for them.
         let _ = lock(&connection.sender).0.end_sending_timeout(Duration::from_millis(100));
-        for cancelled in lock(&connection.open).drain().map(|(_, cancelled)| cancelled) {
-            cancelled.store(true, Ordering::Release);
+        for (_, ticket) in lock(&connection.open).drain() {
+            ticket.cancel();
         }
     }
 
     /// Puts a request into the queue; `false` when its client breaks the protocol.
-    fn take(&self, connection: &Arc<Connection>, id: u64, millis: u32, payload: &[u8]) -> bool {
-        let cancelled = Arc::new(AtomicBool::new(false));
+    fn take(&self, connection: &Arc<Connection>, id: u64, millis: u32, window: u16, payload: &[u8]) -> bool {
+        let ticket = Arc::new(Ticket::new(window));
         {
             let mut open = lock(&connection.open);
             if open.contains_key(&id) {
@@ -344,7 +421,7 @@ impl Shared {
                 let message = Message::Failure { id, refusal: Refusal::TooMany, text: &[] };
                 return connection.send(&message).is_ok();
             }
-            open.insert(id, Arc::clone(&cancelled));
+            open.insert(id, Arc::clone(&ticket));
         }
         let time = Duration::from_millis(millis.into());
         let deadline = if millis == 0 { None } else { Instant::now().checked_add(time) };
@@ -353,7 +430,7 @@ impl Shared {
             id,
             payload: payload.to_vec(),
             deadline,
-            cancelled,
+            ticket,
             answered: false,
         };
         lock(&self.requests).push_back(request);
