@@ -3,19 +3,21 @@
 //! Of the threads that wait for replies one receives for all, and gives the place to another one when it has its own. There is no
 //! thread behind it.
 
+use super::fault::Fault;
+use super::peers::Peer;
+use super::replies::{Lanes, Replies};
 use super::{
-    APPLICATION, Contract, DROPPED, FAILURE, HEAD, Head, MISMATCH, REPLY, REQUEST, SCHEMA, SLICE, TIMED_OUT,
-    TOO_LARGE, TOO_MANY, Terms, contract, look, part, random_number, read_aside,
+    Contract, FAILURE, HEAD, Head, REPLY, REQUEST, SCHEMA, SLICE, Terms, contract, part, random_number,
+    read_aside,
 };
 use crate::Loan;
 use crate::delivery::Delivery;
-use crate::error::{RecvError, SendError};
+use crate::error::RecvError;
 use crate::payload::Payload;
-use crate::queue::{Queue, Receiver, Sender};
-use crossing_shm::registry::{self, Owner};
-use crossing_shm::{Offset, Segment};
+use crate::queue::{Queue, Receiver};
+use crossing_shm::Segment;
 use crossing_sys::process::monotonic_nanos;
-use crossing_sys::{Error, ErrorKind, Result};
+use crossing_sys::{CallError, Error, ErrorKind, Result};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -23,32 +25,20 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
-/// Bytes that a server may say of a failure, at least.
-const TEXT: u64 = 512;
-/// How often servers that came later are looked for.
-const LOOK: Duration = Duration::from_secs(1);
-
-/// A server, as its clients know it.
-#[derive(Debug)]
-struct Peer {
-    number: u32,
-    owner: Owner,
-    sender: Sender,
-    pid: u32,
-}
-
 /// What came of a call.
-type Answer = std::result::Result<Delivery, (ErrorKind, String)>;
+type Answer = std::result::Result<Delivery, Fault>;
 
 #[derive(Debug)]
 struct Waiting {
     id: u64,
     server: u32,
+    /// It comes in parts, elsewhere.
+    parts: bool,
     answer: Option<Answer>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+pub(super) struct State {
     /// By their words in the table.
     calls: Vec<Option<Waiting>>,
     /// How many there are.
@@ -58,24 +48,25 @@ struct State {
     free: Vec<u32>,
     /// Somebody receives for all.
     receiving: bool,
-    servers: Vec<Arc<Peer>>,
-    turn: usize,
-    looked: Option<Instant>,
+    pub(super) servers: Vec<Arc<Peer>>,
+    pub(super) turn: usize,
+    pub(super) looked: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Shared {
-    name: String,
+pub(super) struct Shared {
+    pub(super) name: String,
     number: u32,
-    wanted: Contract,
-    state: Mutex<State>,
+    pub(super) wanted: Contract,
+    pub(super) state: Mutex<State>,
     changed: Condvar,
     replies: Receiver,
     table: Segment,
+    pub(super) lanes: Lanes,
     _heard: Queue,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -97,8 +88,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
         let number = random_number()?;
         let mut options = Queue::<[u8]>::options();
         // Of a short type too, with room for what a server says of a failure.
-        let longest = terms.max_reply_len.max(TEXT) + HEAD as u64;
-        options.capacity(terms.max_in_flight.into()).max_len(longest);
+        options.capacity(terms.max_in_flight.into()).max_len(terms.longest_reply());
         options.priorities(1).access(terms.access).unlink_on_drop(true).waiting(terms.waiting);
         let heard = options.create(&format!("shm:{}", part(name, "heard", number)))?;
         let mut options = Segment::options();
@@ -117,6 +107,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
             changed: Condvar::new(),
             replies: heard.receiver()?,
             table,
+            lanes: Lanes::new(name, terms),
             _heard: heard,
         };
         shared.look(&mut lock(&shared.state))?;
@@ -134,8 +125,9 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
     /// Sends a request and awaits the reply without end.
     ///
     /// # Errors
-    /// [`ErrorKind::Disconnected`] when the server died, or none lives; [`ErrorKind::Os`] with the server's words when it failed;
-    /// [`ErrorKind::LimitReached`] when the server lets fewer requests wait than this side; [`ErrorKind::TooLarge`].
+    /// [`Error::call`] says why there is no reply: [`CallError::Application`] with the server's words, [`CallError::NoServer`],
+    /// [`CallError::ServerDied`], [`CallError::Cancelled`] when the server let go of the request, [`CallError::Refused`] when it
+    /// lets fewer requests wait than this side. [`ErrorKind::TooLarge`].
     pub fn call(&self, request: &Q) -> Result<Reply<R>> {
         self.call_deadline(request, None)
     }
@@ -143,7 +135,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
     /// As [`call`](Self::call), waiting at most `timeout`; the server is told how much time there is, and when it is over.
     ///
     /// # Errors
-    /// As [`call`](Self::call), and [`ErrorKind::TimedOut`].
+    /// As [`call`](Self::call), and [`CallError::DeadlinePassed`].
     pub fn call_timeout(&self, request: &Q, timeout: Duration) -> Result<Reply<R>> {
         self.call_deadline(request, Instant::now().checked_add(timeout))
     }
@@ -168,21 +160,62 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
         call.send(loan)
     }
 
-    /// A place in the table, and one in a server's queue.
+    /// Sends a request that may be answered in any number of parts. The whole of the answer is awaited at most until
+    /// `deadline` (`None`: without end), which the server is told. Dropping the [`Replies`] cancels it.
+    ///
+    /// # Errors
+    /// As [`call_timeout`](Self::call_timeout); [`ErrorKind::NoSpace`], and [`ErrorKind::LimitReached`] while servers still hold
+    /// on to twice as many cancelled answers as requests may be in flight.
+    pub fn call_stream(&self, request: &Q, deadline: impl Into<Option<Instant>>) -> Result<Replies<R>> {
+        let deadline = deadline.into();
+        let lane = self.shared.lanes.take()?;
+        match self.prepare_for(request.bytes().len(), deadline, lane.number) {
+            Ok((call, server, mut loan)) => {
+                loan[HEAD..].copy_from_slice(request.bytes());
+                // From here on dropping it cancels.
+                let replies = Replies::new(call, lane, server, deadline);
+                loan.send().map_err(|error| self.shared.not_sent(error))?;
+                Ok(replies)
+            }
+            Err(error) => {
+                self.shared.lanes.give_back(lane);
+                Err(error)
+            }
+        }
+    }
+
     fn prepare(&self, len: usize, deadline: Option<Instant>) -> Result<(Call<R>, Loan)> {
+        self.prepare_for(len, deadline, 0).map(|(call, _, loan)| (call, loan))
+    }
+
+    /// A place in the table, and one in a server's queue.
+    fn prepare_for(
+        &self,
+        len: usize,
+        deadline: Option<Instant>,
+        lane: u32,
+    ) -> Result<(Call<R>, Arc<Peer>, Loan)> {
         let shared = &self.shared;
-        let (id, slot, server) = shared.enter(deadline)?;
-        // From here on dropping it leaves.
-        let call = Call { shared: Arc::clone(shared), id, slot, reply: PhantomData };
-        let mut loan = shared.lend(&server, len + HEAD, deadline)?;
+        let (call, server, mut loan) = loop {
+            let (id, slot, server) = shared.enter(deadline, lane != 0)?;
+            // From here on dropping it leaves.
+            let call = Call { shared: Arc::clone(shared), id, slot, reply: PhantomData };
+            match shared.lend(&server, len + HEAD, deadline) {
+                Ok(loan) => break (call, server, loan),
+                // One that died is not chosen again.
+                Err(error) if error.call() == Some(&CallError::NoServer) => {}
+                Err(error) => return Err(error),
+            }
+        };
         let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
         let deadline = left.map_or(0, |left| {
             let nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
             monotonic_nanos().saturating_add(nanos).max(1)
         });
-        let head = Head { what: REQUEST, who: shared.number, id, deadline, slot, zero: 0 };
+        let (id, slot) = (call.id, call.slot);
+        let head = Head { what: REQUEST, who: shared.number, id, number: deadline, slot, lane };
         loan[..HEAD].copy_from_slice(head.as_bytes());
-        Ok((call, loan))
+        Ok((call, server, loan))
     }
 }
 
@@ -246,6 +279,20 @@ pub struct Reply<R: Payload + ?Sized = [u8]> {
     aside: R::Aside,
 }
 
+impl<R: Payload + ?Sized> Reply<R> {
+    /// The value of what came.
+    pub(super) fn read(delivery: Delivery) -> std::result::Result<Self, Fault> {
+        let aside = Head::split(&delivery).and_then(|(_, bytes)| read_aside::<R>(bytes));
+        match aside {
+            Some(aside) => Ok(Self { delivery, aside }),
+            None => {
+                let len = delivery.len().saturating_sub(HEAD);
+                Err(Fault::corrupt(format!("the server sent {len} bytes")))
+            }
+        }
+    }
+}
+
 impl<R: Payload + ?Sized> Deref for Reply<R> {
     type Target = R;
 
@@ -264,8 +311,8 @@ impl<R: Payload + ?Sized> fmt::Debug for Reply<R> {
 /// A request whose reply is awaited. Dropping it tells the server that the reply is not wanted any more.
 #[must_use = "a call that is dropped is cancelled"]
 pub struct Call<R: Payload + ?Sized = [u8]> {
-    shared: Arc<Shared>,
-    id: u64,
+    pub(super) shared: Arc<Shared>,
+    pub(super) id: u64,
     slot: u32,
     reply: PhantomData<fn() -> Box<R>>,
 }
@@ -298,22 +345,21 @@ impl<R: Payload + ?Sized> Call<R> {
     /// As [`Client::call_timeout`].
     pub fn wait_deadline(self, deadline: impl Into<Option<Instant>>) -> Result<Reply<R>> {
         let shared = &self.shared;
-        let delivery = shared
+        shared
             .await_answer(self.slot, deadline.into())?
-            .map_err(|(kind, text)| shared.fault(kind).detail(text))?;
-        let aside = Head::split(&delivery).and_then(|(_, bytes)| read_aside::<R>(bytes));
-        match aside {
-            Some(aside) => Ok(Reply { delivery, aside }),
-            None => Err(shared
-                .fault(ErrorKind::Corrupt)
-                .detail(format!("the server sent {} bytes", delivery.len().saturating_sub(HEAD)))),
-        }
+            .and_then(Reply::read)
+            .map_err(|fault| fault.error(&shared.name))
+    }
+
+    /// The call is over: another one may have its place.
+    pub(super) fn leave(&self) {
+        self.shared.leave(self.slot, self.id);
     }
 }
 
 impl<R: Payload + ?Sized> Drop for Call<R> {
     fn drop(&mut self) {
-        self.shared.leave(self.slot);
+        self.leave();
     }
 }
 
@@ -324,99 +370,16 @@ impl<R: Payload + ?Sized> fmt::Debug for Call<R> {
 }
 
 impl Shared {
-    fn fault(&self, kind: ErrorKind) -> Error {
+    pub(super) fn fault(&self, kind: ErrorKind) -> Error {
         Error::new(kind, "call", format!("shm:{}", self.name))
     }
 
-    fn not_sent(&self, error: SendError) -> Error {
-        match error {
-            SendError::TimedOut | SendError::Full => {
-                self.fault(ErrorKind::TimedOut).detail("the server's queue stayed full")
-            }
-            SendError::TooLarge { len, max } => {
-                let head = HEAD as u64;
-                self.fault(ErrorKind::TooLarge {
-                    len: len.saturating_sub(head),
-                    max: max.saturating_sub(head),
-                })
-                .fix("let the server have a larger max_request_len")
-            }
-            SendError::Os(error) => error,
-        }
-    }
-
-    /// Looks which servers live; an error if there is none that can be asked.
-    fn look(&self, state: &mut State) -> Result<()> {
-        state.looked = Some(Instant::now());
-        state.servers.retain(|server| server.owner.is_alive());
-        let mut refused = None;
-        let known: Vec<u32> = state.servers.iter().map(|server| server.number).collect();
-        for number in look(&self.name, &known, state.servers.is_empty())? {
-            match self.open(number) {
-                Ok(server) => state.servers.push(Arc::new(server)),
-                Err(error) => refused = Some(error),
-            }
-        }
-        if !state.servers.is_empty() {
-            return Ok(());
-        }
-        match refused {
-            // One that is just leaving.
-            Some(error) if error.kind() != ErrorKind::NotFound => Err(error),
-            _ => Err(Error::new(ErrorKind::NotFound, "connect to service", format!("shm:{}", self.name))
-                .detail("no server lives")
-                .fix(format!(
-                    "start one: `crossing serve shm:{} --echo`, or Service::options().serve",
-                    self.name
-                ))),
-        }
-    }
-
-    fn open(&self, number: u32) -> Result<Peer> {
-        let name = part(&self.name, "server", number);
-        let owner = registry::owner(&name)?;
-        let segment = Segment::options().schema(SCHEMA).read_only(true).open(&name)?;
-        let offered = segment.read(Offset::<Contract>::new(0))?;
-        self.agree(&offered)?;
-        let queue = Queue::<[u8]>::options().open(&format!("shm:{}", part(&self.name, "asked", number)))?;
-        Ok(Peer { number, owner, sender: queue.sender()?, pid: offered.pid })
-    }
-
-    fn agree(&self, offered: &Contract) -> Result<()> {
-        let wanted = &self.wanted;
-        let error = |detail: String| {
-            let subject = format!("shm:{}", self.name);
-            Error::new(ErrorKind::Incompatible, "connect to service", subject).detail(detail)
-        };
-        if offered.magic != wanted.magic || offered.version != wanted.version {
-            return Err(error(format!(
-                "a server has version {}, this client {}",
-                offered.version, wanted.version
-            ))
-            .fix("let clients and servers use the same version"));
-        }
-        let terms = |it: &Contract| (it.schema, it.sizes, it.aligns);
-        if terms(offered) == terms(wanted) {
-            return Ok(());
-        }
-        let say = |it: &Contract| {
-            let size = |at: usize| match it.sizes[at] {
-                u32::MAX => "bytes".to_owned(),
-                size => format!("size {size}, alignment {}", it.aligns[at]),
-            };
-            format!("schema {:#x}, requests of {}, replies of {}", it.schema, size(0), size(1))
-        };
-        Err(error(format!(
-            "process {} serves {}; this client has {}",
-            offered.pid,
-            say(offered),
-            say(wanted)
-        ))
-        .fix("use the same types and schema, or another name"))
+    pub(super) fn of_call(&self, call: CallError) -> Error {
+        Error::of_call(call, "call", format!("shm:{}", self.name))
     }
 
     /// Enters a call into the table: its id, its word, and the server whose turn it is.
-    fn enter(&self, deadline: Option<Instant>) -> Result<(u64, u32, Arc<Peer>)> {
+    fn enter(&self, deadline: Option<Instant>, parts: bool) -> Result<(u64, u32, Arc<Peer>)> {
         let mut state = lock(&self.state);
         let slot = loop {
             if let Some(slot) = state.free.pop() {
@@ -424,7 +387,7 @@ impl Shared {
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                let error = self.fault(ErrorKind::TimedOut);
+                let error = self.of_call(CallError::DeadlinePassed);
                 return Err(error.detail("as many requests as may were waiting for replies"));
             }
             // Replies are taken by those who wait for them; whose call is dropped gives its word back.
@@ -441,7 +404,7 @@ impl Shared {
         let id = state.next_id;
         state.count += 1;
         if let Some(place) = state.calls.get_mut(slot as usize) {
-            *place = Some(Waiting { id, server: server.number, answer: None });
+            *place = Some(Waiting { id, server: server.number, parts, answer: None });
         }
         self.table.write_bytes(slot as usize * 8, &id.to_le_bytes())?;
         Ok((id, slot, server))
@@ -452,49 +415,12 @@ impl Shared {
         self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// The next living server.
-    fn choose(&self, state: &mut State) -> Result<Arc<Peer>> {
-        if state.servers.is_empty() || state.looked.is_none_or(|looked| looked.elapsed() >= LOOK) {
-            self.look(state).map_err(|error| match error.kind() {
-                // It had one when it connected.
-                ErrorKind::NotFound => self.fault(ErrorKind::Disconnected).detail("no server lives"),
-                _ => error,
-            })?;
-        }
-        state.turn = state.turn.wrapping_add(1);
-        let turn = state.turn % state.servers.len();
-        Ok(Arc::clone(&state.servers[turn]))
-    }
-
-    /// Room in a server's queue. One that dies meanwhile is not waited for.
-    fn lend(&self, server: &Peer, len: usize, deadline: Option<Instant>) -> Result<Loan> {
-        // Mostly there is, and the time does not matter.
-        if let Ok(loan) = server.sender.try_loan_slice(len) {
-            return Ok(loan);
-        }
-        loop {
-            let slice = Instant::now() + SLICE;
-            let until = deadline.map_or(slice, |at| at.min(slice));
-            match server.sender.loan_slice_with(len, &crate::Properties::new(), Some(until)) {
-                // A server that died just now is noticed by who waits for it.
-                Ok(loan) => return Ok(loan),
-                Err(SendError::TimedOut) if !server.owner.is_alive() => return Err(self.died(server)),
-                Err(SendError::TimedOut) if deadline.is_none_or(|at| Instant::now() < at) => {}
-                Err(error) => return Err(self.not_sent(error)),
-            }
-        }
-    }
-
-    fn died(&self, server: &Peer) -> Error {
-        lock(&self.state).servers.retain(|known| known.number != server.number);
-        self.fault(ErrorKind::Disconnected)
-            .detail(format!("the server (process {}) died or left", server.pid))
-    }
-
     /// The call is over, or not wanted any more.
-    fn leave(&self, slot: u32) {
+    fn leave(&self, slot: u32, id: u64) {
         let mut state = lock(&self.state);
-        if state.calls.get_mut(slot as usize).and_then(Option::take).is_some() {
+        let Some(place) = state.calls.get_mut(slot as usize) else { return };
+        if place.as_ref().is_some_and(|waiting| waiting.id == id) {
+            *place = None;
             // The table is this process's own.
             let _ = self.table.write_bytes(slot as usize * 8, &[0; 8]);
             state.free.push(slot);
@@ -519,7 +445,7 @@ impl Shared {
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                return Err(self.fault(ErrorKind::TimedOut).detail("the server did not answer in time"));
+                return Ok(Err(Fault::late()));
             }
             if state.receiving {
                 state = self.pause(state, left);
@@ -549,10 +475,10 @@ impl Shared {
     fn put(state: &mut State, delivery: Delivery) {
         let Some((head, bytes)) = Head::split(&delivery) else { return };
         let waiting = state.calls.get_mut(head.slot as usize).and_then(Option::as_mut);
-        let Some(waiting) = waiting.filter(|waiting| waiting.id == head.id) else { return };
+        let Some(waiting) = waiting.filter(|waiting| waiting.id == head.id && !waiting.parts) else { return };
         waiting.answer = match head.what {
             REPLY => Some(Ok(delivery)),
-            FAILURE => Some(Err(refused(head.who, bytes))),
+            FAILURE => Some(Err(Fault::said(head.who, head.number, bytes))),
             _ => return,
         };
     }
@@ -585,29 +511,10 @@ impl Shared {
                 .filter(|call| call.server == number && call.answer.is_none());
             for call in calls {
                 let pid = known.as_ref().map_or(String::new(), |server| format!(" (process {})", server.pid));
-                call.answer = Some(Err((ErrorKind::Disconnected, format!("the server{pid} died or left"))));
+                let text = format!("the server{pid} died or left");
+                call.answer = Some(Err(Fault::of(CallError::ServerDied, text)));
             }
             self.changed.notify_all();
         }
     }
-}
-
-fn refused(why: u32, text: &[u8]) -> (ErrorKind, String) {
-    let kind = match why {
-        TOO_MANY => ErrorKind::LimitReached,
-        TIMED_OUT => ErrorKind::TimedOut,
-        TOO_LARGE => ErrorKind::Os,
-        MISMATCH => ErrorKind::Incompatible,
-        _ => ErrorKind::Os,
-    };
-    let text = match why {
-        APPLICATION => format!("the server failed: {}", String::from_utf8_lossy(text)),
-        TOO_MANY => "the server lets no more requests of this client wait".to_owned(),
-        TIMED_OUT => "the server came to it too late".to_owned(),
-        DROPPED => "the server let go of the request without an answer".to_owned(),
-        TOO_LARGE => "the reply was longer than this client takes: give it a larger max_reply_len".to_owned(),
-        MISMATCH => "the request was none of the server's type".to_owned(),
-        other => format!("the server failed, for a reason unknown here ({other})"),
-    };
-    (kind, text)
 }

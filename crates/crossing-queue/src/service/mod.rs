@@ -10,10 +10,16 @@
 //! | `service/NAME/asked-N` | the queue of its requests | the same |
 //! | `service/NAME/client-N` | a segment with a word for each call that waits: its id | a client; as above |
 //! | `service/NAME/heard-N` | the queue of its replies | the same |
+//! | `service/NAME/parts-M` | a queue for the parts of one answer | a client, with a number M of its own |
 //!
 //! A request goes to the queue of one living server, by turns; its `Head` says whose it is, its id and until when it is
 //! wanted. The server answers into the queue of that client, once. A call that is not wanted any more has its word cleared:
 //! the server looks at it before it begins, and whenever it is asked to.
+//!
+//! An answer in parts goes through a queue that the client makes for it, or has from an earlier one, and which is named in the
+//! request: so a client that does not take its parts stops nothing but this answer. The server takes the place for its last word
+//! first, and keeps it, so that the end never waits. Parts are numbered. A queue is used again when all its places are free:
+//! neither a server that was cancelled writes in it, nor the client reads.
 //!
 //! # Death
 //! A server: its requests are lost with it. Whoever waits for it looks every 10 ms whether it lives, and is told that it died;
@@ -24,10 +30,17 @@
 //! are checked, and it can make nobody wait for longer than his deadline.
 
 mod client;
+mod fault;
+mod peers;
+mod replies;
 mod server;
+mod stream;
 
 pub use client::{Call, Client, Reply, RequestLoan};
+pub use crossing_sys::{CallError, ServiceError};
+pub use replies::Replies;
 pub use server::{ReplyLoan, Request, Server};
+pub use stream::{PartLoan, ReplyStream};
 
 use crate::options::Waiting;
 use crate::payload::Payload;
@@ -72,11 +85,13 @@ struct Head {
     /// Requests: the client's number. Failures: why.
     who: u32,
     id: u64,
-    /// Requests: until when the reply is wanted, on the machine's clock, in nanoseconds; 0: without end.
-    deadline: u64,
+    /// Requests: until when the reply is wanted, on the machine's clock, in nanoseconds; 0: without end. Parts: how many came
+    /// before, and so for the end of them. Failures of the application: its number.
+    number: u64,
     /// Which of the client's words has the id.
     slot: u32,
-    zero: u32,
+    /// Requests: the number of the queue for the parts of the answer; 0: it is one reply.
+    lane: u32,
 }
 
 const HEAD: usize = size_of::<Head>();
@@ -85,6 +100,11 @@ const _: () = assert!(HEAD == 32);
 const REQUEST: u32 = 1;
 const REPLY: u32 = 2;
 const FAILURE: u32 = 3;
+const PART: u32 = 4;
+const END: u32 = 5;
+
+/// Bytes that a server may say of a failure.
+const TEXT: usize = ServiceError::MAX_TEXT_LEN;
 
 /// Why a server did not answer.
 const APPLICATION: u32 = 1;
@@ -124,7 +144,8 @@ fn part(service: &str, what: &str, number: u32) -> String {
 fn random_number() -> Result<u32> {
     let random = crossing_sys::process::random_identity()
         .map_err(|cause| Error::os(cause, "open service", "shared memory"))?;
-    Ok(u32::from_le_bytes([random[0], random[1], random[2], random[3]]))
+    // 0 is none.
+    Ok(u32::from_le_bytes([random[0], random[1], random[2], random[3]]).max(1))
 }
 
 /// The numbers of the servers that live, but for those that are known to. What the dead left is removed; with `tidy` what dead
@@ -138,7 +159,7 @@ fn look(service: &str, known: &[u32], tidy: bool) -> Result<Vec<u32>> {
         };
         let number = u32::from_str_radix(number, 16).ok().filter(|_| number.len() == 8);
         if number.is_some_and(|number| known.contains(&number))
-            || (!tidy && ["client", "heard"].contains(&what))
+            || (!tidy && ["client", "heard", "parts"].contains(&what))
         {
             continue;
         }
@@ -194,6 +215,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Service<Q, R> {
 #[derive(Debug, Clone, Copy)]
 struct Terms {
     max_in_flight: u32,
+    max_parts: u32,
     capacity: u32,
     max_request_len: u64,
     max_reply_len: u64,
@@ -207,6 +229,7 @@ impl Default for Terms {
     fn default() -> Self {
         Self {
             max_in_flight: 64,
+            max_parts: 16,
             capacity: 1024,
             max_request_len: 8192,
             max_reply_len: 8192,
@@ -215,6 +238,13 @@ impl Default for Terms {
             slow_client: Duration::from_secs(5),
             waiting: Waiting::default(),
         }
+    }
+}
+
+impl Terms {
+    /// Bytes of a message to a client at most: of a short type too, with room for what a server says of a failure.
+    fn longest_reply(&self) -> u64 {
+        self.max_reply_len.max(TEXT as u64) + HEAD as u64
     }
 }
 
@@ -236,6 +266,13 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> ServiceOptions<Q, R> {
     /// call waits for its turn; a server refuses further ones.
     pub fn max_in_flight(&mut self, requests: usize) -> &mut Self {
         self.terms.max_in_flight = u32::try_from(requests).unwrap_or(u32::MAX).clamp(1, 4096);
+        self
+    }
+
+    /// How many parts of one [streamed answer](Client::call_stream) lie at the client, until they are received and dropped; 16
+    /// unless set, 1 to 1024. The server waits with further ones.
+    pub fn max_parts(&mut self, parts: usize) -> &mut Self {
+        self.terms.max_parts = u32::try_from(parts).unwrap_or(u32::MAX).clamp(1, 1024);
         self
     }
 
@@ -322,7 +359,7 @@ fn contract<Q: Payload + ?Sized, R: Payload + ?Sized>(terms: &Terms) -> Contract
     let size = |shape: crossing_ring::queue::Shape| shape.size.unwrap_or(u32::MAX);
     Contract {
         magic: *b"CROSSERV",
-        version: 1,
+        version: 2,
         pid: std::process::id(),
         schema: terms.schema,
         sizes: [size(Q::SHAPE), size(R::SHAPE)],

@@ -1,5 +1,6 @@
 //! The side that answers.
 
+use super::stream::ReplyStream;
 use super::{
     APPLICATION, DROPPED, FAILURE, HEAD, Head, MISMATCH, REPLY, REQUEST, SCHEMA, TIMED_OUT, TOO_LARGE,
     TOO_MANY, Terms, contract, part, random_number, read_aside,
@@ -12,7 +13,7 @@ use crate::queue::{Queue, Receiver, Sender};
 use crossing_shm::Segment;
 use crossing_shm::registry::{self, Owner};
 use crossing_sys::process::monotonic_nanos;
-use crossing_sys::{Error, ErrorKind, Result};
+use crossing_sys::{Error, ErrorKind, Result, ServiceError};
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -22,14 +23,18 @@ use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
 /// How often it is asked whether the client of a request lives, at most.
-const LIFE: Duration = Duration::from_millis(20);
+pub(super) const LIFE: Duration = Duration::from_millis(20);
+/// How many queues for parts of one client are kept open.
+const KEPT_LANES: usize = 64;
 
 /// A client, as a server knows it.
 #[derive(Debug)]
-struct Peer {
+pub(super) struct Peer {
     sender: Sender,
+    /// The queues for parts of its answers.
+    lanes: Mutex<HashMap<u32, Sender>>,
     table: Segment,
-    owner: Owner,
+    pub(super) owner: Owner,
     in_flight: AtomicU32,
     looked: Mutex<(Instant, bool)>,
 }
@@ -41,7 +46,23 @@ impl Peer {
         let table = Segment::options().schema(SCHEMA).read_only(true).open(&name)?;
         let queue = Queue::<[u8]>::options().open(&format!("shm:{}", part(service, "heard", number)))?;
         let looked = Mutex::new((Instant::now(), true));
-        Ok(Self { sender: queue.sender()?, table, owner, in_flight: AtomicU32::new(0), looked })
+        let (sender, lanes, in_flight) = (queue.sender()?, Mutex::default(), AtomicU32::new(0));
+        Ok(Self { sender, lanes, table, owner, in_flight, looked })
+    }
+
+    /// One of its queues for parts.
+    fn lane(&self, service: &str, number: u32) -> Result<Sender> {
+        let mut lanes = lock(&self.lanes);
+        if let Some(lane) = lanes.get(&number) {
+            return Ok(lane.clone());
+        }
+        if lanes.len() >= KEPT_LANES {
+            lanes.clear();
+        }
+        let queue = Queue::<[u8]>::options().open(&format!("shm:{}", part(service, "parts", number)))?;
+        let lane = queue.sender()?;
+        lanes.insert(number, lane.clone());
+        Ok(lane)
     }
 
     fn is_alive(&self) -> bool {
@@ -61,9 +82,9 @@ impl Peer {
 }
 
 #[derive(Debug)]
-struct Shared {
-    name: String,
-    slow: Duration,
+pub(super) struct Shared {
+    pub(super) name: String,
+    pub(super) slow: Duration,
     max_in_flight: u32,
     clients: Mutex<HashMap<u32, Arc<Peer>>>,
     requests: Receiver,
@@ -181,13 +202,26 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
         if !peer.wants(head.slot, head.id) {
             return None;
         }
+        // One whose queue cannot be opened is gone, or breaks the rules.
+        let lane = match head.lane {
+            0 => None,
+            number => Some(peer.lane(&self.shared.name, number).ok()?),
+        };
         let aside = read_aside::<Q>(bytes);
         // Relaxed: a count for a limit.
         let before = peer.in_flight.fetch_add(1, Ordering::Relaxed);
-        let late = head.deadline != 0 && head.deadline <= monotonic_nanos();
+        let late = head.number != 0 && head.number <= monotonic_nanos();
         let shared = Arc::clone(&self.shared);
-        let mut request =
-            Request { shared, peer, delivery, head, aside: None, answered: false, service: PhantomData };
+        let mut request = Request {
+            shared,
+            peer,
+            lane,
+            delivery,
+            head,
+            aside: None,
+            answered: false,
+            service: PhantomData,
+        };
         let refusal = if late {
             Some(TIMED_OUT)
         } else if before >= self.shared.max_in_flight {
@@ -232,15 +266,17 @@ impl Shared {
     }
 }
 
-/// A request to be answered: [`reply`](Self::reply) or [`fail`](Self::fail). Dropping it tells the client that there will be no
-/// answer.
+/// A request to be answered: [`reply`](Self::reply), [`stream`](Self::stream) or [`fail`](Self::fail). Dropping it tells the client
+/// that there will be no answer.
 pub struct Request<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]> {
-    shared: Arc<Shared>,
-    peer: Arc<Peer>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) peer: Arc<Peer>,
+    /// Where its answer goes in parts.
+    pub(super) lane: Option<Sender>,
     delivery: Delivery,
-    head: Head,
+    pub(super) head: Head,
     aside: Option<Q::Aside>,
-    answered: bool,
+    pub(super) answered: bool,
     service: PhantomData<fn(&R)>,
 }
 
@@ -258,7 +294,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
     /// How much time the client has left, if it said so.
     #[must_use]
     pub fn time_left(&self) -> Option<Duration> {
-        let deadline = Some(self.head.deadline).filter(|deadline| *deadline != 0)?;
+        let deadline = Some(self.head.number).filter(|deadline| *deadline != 0)?;
         Some(Duration::from_nanos(deadline.saturating_sub(monotonic_nanos())))
     }
 
@@ -281,15 +317,43 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
         self.finish(REPLY, 0, reply.bytes())
     }
 
+    /// Whether the client takes the answer in parts: [`stream`](Self::stream). [`reply`](Self::reply) is one part then.
+    #[must_use]
+    pub fn takes_parts(&self) -> bool {
+        self.lane.is_some()
+    }
+
+    /// Answers it in parts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if the client [awaits one reply](Self::takes_parts); it is told so. As [`reply`](Self::reply).
+    pub fn stream(self) -> Result<ReplyStream<Q, R>> {
+        if self.takes_parts() {
+            return ReplyStream::new(self);
+        }
+        let error = self.fault(ErrorKind::Unsupported);
+        let _ = self.fail("the answer comes in parts: ask with call_stream");
+        Err(error.detail("the client awaits one reply").fix("let the client ask with call_stream"))
+    }
+
     /// Tells the client that it failed, and why.
     ///
     /// # Errors
     /// As [`reply`](Self::reply).
-    pub fn fail(mut self, text: &str) -> Result<()> {
-        // What does not fit is cut, at a character.
-        let room = self.peer.sender.max_len().saturating_sub(HEAD);
-        let end = (0..=text.len().min(room)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-        self.finish(FAILURE, APPLICATION, &text.as_bytes()[..end])
+    pub fn fail(self, text: &str) -> Result<()> {
+        self.fail_with(0, text)
+    }
+
+    /// As [`fail`](Self::fail), with a number of the application's own; 0: none in particular. The client has both as a
+    /// [`ServiceError`]; a longer text than [`ServiceError::MAX_TEXT_LEN`] is cut.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub fn fail_with(mut self, code: u32, text: &str) -> Result<()> {
+        let text = ServiceError::cut(text).as_bytes();
+        let Some(mut loan) = self.lend(text.len())? else { return Ok(()) };
+        loan[HEAD..].copy_from_slice(text);
+        self.send(loan, FAILURE, APPLICATION, code.into())
     }
 
     fn finish(&mut self, what: u32, who: u32, bytes: &[u8]) -> Result<()> {
@@ -299,27 +363,32 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
             Err(error) => return Err(error),
         };
         loan[HEAD..].copy_from_slice(bytes);
-        self.send(loan, what, who)
+        self.send(loan, what, who, 0)
     }
 
-    fn fault(&self, kind: ErrorKind) -> Error {
+    pub(super) fn fault(&self, kind: ErrorKind) -> Error {
         Error::new(kind, "reply", format!("shm:{}", self.shared.name))
     }
 
+    /// Where the client takes the answer.
+    fn sender(&self) -> &Sender {
+        self.lane.as_ref().unwrap_or(&self.peer.sender)
+    }
+
     /// Room in the client's queue; `None`: it does not want the answer.
-    fn lend(&mut self, len: usize) -> Result<Option<Loan>> {
+    pub(super) fn lend(&mut self, len: usize) -> Result<Option<Loan>> {
         if !self.is_wanted() {
             self.answered = true;
             return Ok(None);
         }
         // Mostly there is room, and the time does not matter.
-        if let Ok(loan) = self.peer.sender.try_loan_slice(len + HEAD) {
+        if let Ok(loan) = self.sender().try_loan_slice(len + HEAD) {
             return Ok(Some(loan));
         }
         let deadline = Instant::now() + self.shared.slow;
         loop {
             let slice = deadline.min(Instant::now() + LIFE);
-            match self.peer.sender.loan_slice_with(len + HEAD, &crate::Properties::new(), Some(slice)) {
+            match self.sender().loan_slice_with(len + HEAD, &crate::Properties::new(), Some(slice)) {
                 Ok(loan) => return Ok(Some(loan)),
                 Err(SendError::TimedOut) if !self.peer.owner.is_alive() => {
                     self.answered = true;
@@ -345,11 +414,16 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
         }
     }
 
-    fn send(&mut self, mut loan: Loan, what: u32, who: u32) -> Result<()> {
-        let Head { id, slot, .. } = self.head;
-        let head = Head { what, who, id, deadline: 0, slot, zero: 0 };
-        loan[..HEAD].copy_from_slice(head.as_bytes());
+    /// The last that there is to say.
+    fn send(&mut self, loan: Loan, what: u32, who: u32, number: u64) -> Result<()> {
         self.answered = true;
+        self.put(loan, what, who, number)
+    }
+
+    pub(super) fn put(&self, mut loan: Loan, what: u32, who: u32, number: u64) -> Result<()> {
+        let Head { id, slot, .. } = self.head;
+        let head = Head { what, who, id, number, slot, lane: 0 };
+        loan[..HEAD].copy_from_slice(head.as_bytes());
         loan.send().map_err(|error| match error {
             SendError::Os(error) => error,
             error => self.fault(ErrorKind::Os).detail(error.to_string()),
@@ -405,7 +479,7 @@ impl<Q: Payload + ?Sized> ReplyLoan<Q> {
     /// The operating system's.
     pub fn send(self) -> Result<()> {
         let Self { loan, mut request } = self;
-        request.send(loan, REPLY, 0)
+        request.send(loan, REPLY, 0, 0)
     }
 }
 
