@@ -27,6 +27,8 @@ pub use raw::RawStream;
 pub use session::{Session, SessionListener, SessionSender};
 pub use stream::Stream;
 
+pub use crate::service::tokio::{Call, Client, Replies, ReplyStream, Request, Server};
+
 use crate::link::Link;
 use crate::{Error, ErrorKind, Result};
 use std::io;
@@ -35,19 +37,19 @@ use std::sync::{Mutex, PoisonError};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-fn failed(cause: io::Error, name: &str) -> Error {
+pub(crate) fn failed(cause: io::Error, name: &str) -> Error {
     Error::os(cause, "wait with tokio on", name)
 }
 
 /// Lets tokio's reactor watch it.
-fn register<T: AsRawFd>(inner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+pub(crate) fn register<T: AsRawFd>(inner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
     // Deprecated, since a type may lie about its descriptor; the other way is unsafe. Ours own theirs as long as they live.
     #[allow(deprecated)]
     AsyncFd::with_interest(inner, interest)
 }
 
 /// Does what cannot but block (resolving, connecting) on a thread for such work. Dropped, its outcome is dropped.
-async fn elsewhere<T: Send + 'static>(
+pub(crate) async fn elsewhere<T: Send + 'static>(
     operation: &'static str,
     name: String,
     work: impl FnOnce() -> Result<T> + Send + 'static,
