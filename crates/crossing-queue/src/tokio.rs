@@ -27,13 +27,13 @@ use tokio::io::unix::AsyncFd;
 
 /// A poller that tokio's reactor watches.
 #[derive(Debug)]
-struct Watched {
+pub(crate) struct Watched {
     poller: AsyncFd<Poller>,
     interest: Interest,
 }
 
 impl Watched {
-    fn new(poller: Poller, endpoint: &str) -> Result<Self> {
+    pub(crate) fn new(poller: Poller, endpoint: &str) -> Result<Self> {
         let interest = poller.interest();
         let wanted = match interest {
             Interest::Readable => tokio::io::Interest::READABLE,
@@ -49,7 +49,7 @@ impl Watched {
 
     /// Tries until it gives something, asleep in between. Nothing is awaited after it gave something, so whoever drops the
     /// future drops nothing else.
-    async fn until<T>(&self, mut attempt: impl FnMut() -> Option<Result<T>>) -> Result<T> {
+    pub(crate) async fn until<T>(&self, mut attempt: impl FnMut() -> Option<Result<T>>) -> Result<T> {
         // A queue that is never empty leaves the other tasks their turn.
         tokio::task::coop::consume_budget().await;
         loop {
