@@ -331,10 +331,14 @@ impl Turn<'_> {
             return Poll::Pending;
         }
         loop {
-            if !shared.hear()? {
-                self.ear.poller.get_ref().arm()?;
-                shared.hear()?;
+            // The usual case costs no arming. Whatever was found for others, it is armed before this waits.
+            if shared.hear()?
+                && let Some(answer) = look(context)?
+            {
+                return Poll::Ready(Ok(answer));
             }
+            self.ear.poller.get_ref().arm()?;
+            shared.hear()?;
             if let Some(answer) = look(context)? {
                 return Poll::Ready(Ok(answer));
             }
