@@ -436,7 +436,10 @@ pub struct CallArgs {
     /// Give up after: 500ms, 2s, 1m; the server is told
     #[arg(long, short = 't', value_parser = parse_duration)]
     pub timeout: Option<Duration>,
-    /// The longest answer that is taken (shm:): 64K, 1MiB
+    /// Take an answer in parts, and print each as it comes
+    #[arg(long, conflicts_with = "raw")]
+    pub stream: bool,
+    /// The longest answer, or part of one, that is taken (shm:): 64K, 1MiB
     #[arg(long, value_parser = parse_size, default_value = "64K")]
     pub max_len: u64,
     /// Bare bytes: the answer is all that comes until the peer closes, for programs that do not use Crossing
@@ -459,6 +462,9 @@ pub struct ServeArgs {
     /// Run this command for each request: its input is the request, its output the answer. Takes the rest of the line
     #[arg(long, group = "what", num_args = 1.., allow_hyphen_values = true, value_name = "CMD")]
     pub exec: Vec<OsString>,
+    /// Send each line of the command's output by itself, as it comes, to who takes parts (call --stream); before --exec
+    #[arg(long, conflicts_with_all = ["raw", "echo"])]
+    pub lines: bool,
     /// The longest request that is taken (shm:): 64K, 1MiB
     #[arg(long, value_parser = parse_size, default_value = "64K")]
     pub max_len: u64,

@@ -44,6 +44,67 @@ fn a_command_answers_and_its_failure_is_told() {
 }
 
 #[test]
+fn an_answer_in_parts_is_printed_as_it_comes() {
+    let dir = RuntimeDirGuard::new();
+    let shared = "shm:parts".to_owned();
+    for endpoint in [tcp(), local_socket().0, shared] {
+        let command = shell("cat; echo; echo two; echo; echo four", "echo ask& echo two& echo(& echo four");
+        let serve = ["serve", &endpoint, "-n", "3", "-t", "20s", "--lines", "--exec"];
+        let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
+        let output = ok(&dir, &["call", &endpoint, "ask", "--stream", "-t", "20s"]);
+        let lines: Vec<&str> =
+            std::str::from_utf8(&output.stdout).unwrap().lines().map(str::trim_end).collect();
+        assert_eq!(lines, ["ask", "two", "", "four"]);
+        // Who takes one reply has all of it at once, and each part is one of JSON.
+        let whole = ok(&dir, &["call", &endpoint, "ask", "-t", "20s"]);
+        assert!(whole.text().trim_end().ends_with("four"), "{}", whole.text());
+        let json = ok(&dir, &["call", &endpoint, "ask", "--stream", "--json", "-t", "20s"]);
+        assert_eq!(json.text().lines().count(), 4, "{}", json.text());
+        server.wait(LIMIT).success();
+    }
+    fails(&dir, &["serve", "tcp:127.0.0.1:0", "--echo", "--lines"], 2, &["--lines"]);
+    fails(&dir, &["call", "tcp:127.0.0.1:1", "x", "--stream", "--raw"], 2, &["--raw"]);
+}
+
+#[test]
+fn what_came_before_a_failure_is_printed_and_the_failure_is_told() {
+    let dir = RuntimeDirGuard::new();
+    let endpoint = tcp();
+    let command = shell("echo one; echo no more >&2; exit 3", "echo one& echo no more 1>&2 & exit 3");
+    let serve = ["serve", &endpoint, "-n", "1", "-t", "20s", "--lines", "--exec"];
+    let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
+    let called = common::run(&dir, &["call", &endpoint, "x", "--stream", "-t", "20s"]);
+    assert_eq!(called.text().trim_end(), "one");
+    assert_eq!(called.status.code(), Some(1));
+    assert!(called.stderr.contains("no more") && called.stderr.contains("(3)"), "{}", called.stderr);
+    server.wait(LIMIT).success();
+
+    // One reply is one part, for who takes parts.
+    let endpoint = tcp();
+    let server = crossing(&dir, &["serve", &endpoint, "--echo", "-n", "1", "-t", "20s"]).spawn();
+    assert_eq!(ok(&dir, &["call", &endpoint, "whole", "--stream", "-t", "20s"]).stdout, b"whole\n");
+    server.wait(LIMIT).success();
+}
+
+#[cfg(unix)]
+#[test]
+fn parts_come_while_the_command_runs_and_it_ends_with_its_caller() {
+    let dir = RuntimeDirGuard::new();
+    let endpoint = tcp();
+    // It would write without end.
+    let command = shell("echo $$; while true; do echo more; done", "");
+    let serve = ["serve", &endpoint, "-n", "1", "-t", "20s", "--lines", "--exec"];
+    let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
+    let mut called = crossing(&dir, &["call", &endpoint, "x", "--stream"]).spawn();
+    let number = called.expect_line(LIMIT);
+    assert!(number.trim().parse::<u32>().is_ok(), "{number}");
+    called.expect("more");
+    called.kill();
+    // It has nobody to write to, and so the server is done.
+    server.wait(LIMIT).success();
+}
+
+#[test]
 fn a_command_that_takes_too_long_is_ended() {
     let dir = RuntimeDirGuard::new();
     let endpoint = tcp();

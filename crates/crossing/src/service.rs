@@ -6,13 +6,31 @@
 //! | `unix:PATH`, `pipe:NAME` | local sockets |
 //! | `tcp:HOST:PORT`, `tls:HOST:PORT` | the network |
 //!
-//! A request is answered at most once. If its server dies, its client is told so; whether it had been done, nobody knows.
+//! A request is answered at most once, by one reply or by parts and their end. If its server dies, its client is told so; whether
+//! it had been done, nobody knows. [`CallError`] tells why there is no reply.
+//!
+//! # Answers in parts
+//! [`Client::call_stream`] asks, [`Request::stream`] answers. The client keeps at most [`max_parts`](ServiceOptions::max_parts)
+//! parts that its user did not take; then the server's [`send`](ReplyStream::send) waits, or says that it cannot send now. So a
+//! client that is slow stops its own answer alone. The deadline of the call is that of the last part. The parts that came before a
+//! failure, or the server's death, are received first.
+//!
+//! # Several servers
+//! Over `shm:` any number of servers share a name, and a client asks those that live by turns. Over sockets a client is given the
+//! endpoints of several: [`connect_any`](ServiceOptions::connect_any). In one process threads share a [`Server`].
 
 mod client;
+mod loan;
+mod replies;
 mod server;
+mod stream;
 
+pub use crate::queue::service::{CallError, ServiceError};
 pub use client::{Call, Client, Reply};
+pub use loan::{PartLoan, ReplyLoan, RequestLoan};
+pub use replies::Replies;
 pub use server::{Request, Server};
+pub use stream::ReplyStream;
 
 use crate::net::{self, ListenerOptions, StreamOptions};
 use crate::queue::service as shared;
@@ -79,6 +97,14 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> ServiceOptions<Q, R> {
     pub fn max_in_flight(&mut self, requests: usize) -> &mut Self {
         self.shared.max_in_flight(requests);
         self.socket.max_in_flight(requests);
+        self
+    }
+
+    /// How many parts of one [streamed answer](Client::call_stream) wait at the client for its user; 16 unless set, 1 to 65535, over
+    /// `shm:` to 1024. The server waits with further ones.
+    pub fn max_parts(&mut self, parts: usize) -> &mut Self {
+        self.shared.max_parts(parts);
+        self.socket.max_parts(parts);
         self
     }
 
@@ -169,6 +195,21 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> ServiceOptions<Q, R> {
             Some(name) => Client::of_shared(self.shared.connect(name)?),
             None => Client::of_socket(self.sockets("connect to", endpoint)?.connect(endpoint)?, endpoint),
         })
+    }
+
+    /// Connects to several servers, each at a socket of its own, which the client asks by turns. One that dies is left out, and
+    /// connected to again in the background, with a back-off. One living server is enough.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] for `shm:`, whose servers share a name; as [`net::ServiceOptions::connect_any`].
+    pub fn connect_any(&self, endpoints: &[&str]) -> Result<Client<Q, R>> {
+        let name = endpoints.join(",");
+        if let Some(shared) = endpoints.iter().find(|endpoint| endpoint.starts_with("shm:")) {
+            return Err(Error::new(ErrorKind::Unsupported, "connect to", *shared)
+                .detail("it is several servers by itself")
+                .fix("connect to it alone"));
+        }
+        Ok(Client::of_socket(self.sockets("connect to", &name)?.connect_any(endpoints)?, &name))
     }
 
     fn sockets(&self, operation: &'static str, endpoint: &str) -> Result<&net::ServiceOptions> {

@@ -1,4 +1,5 @@
-//! What every queue and every service does, whatever carries it. The suites are [`queue`] and [`service`]; `tests/queues.rs`
+//! What every queue and every service does, whatever carries it. The suites are [`queue`] and [`service`] with
+//! [`service_parts`] and [`service_several`]; `tests/queues.rs`
 //! and `tests/services.rs` run them against each endpoint, a test for each behaviour and endpoint, so that
 //! `cargo test -p crossing-conformance-tests` is the list of what holds where.
 //!
@@ -9,3 +10,5 @@
 
 pub mod queue;
 pub mod service;
+pub mod service_parts;
+pub mod service_several;

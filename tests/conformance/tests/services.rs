@@ -1,6 +1,7 @@
 //! Every behaviour of a service against every endpoint.
 
 use crossing_conformance_tests::service::{self, Carrier, Place};
+use crossing_conformance_tests::{service_parts, service_several};
 use crossing_testkit::{role, watchdog};
 use std::time::Duration;
 
@@ -10,14 +11,22 @@ macro_rules! suite {
 
 macro_rules! behaviours {
     ($carrier:ident) => {
-        behaviours! { $carrier:
+        behaviours! { $carrier service:
             every_length values out_of_order many_threads cancelled deadlines limits failures server_gone killed_server
+            loans clones
+        }
+        behaviours! { $carrier service_parts:
+            parts values_in_parts bounded others_go_on cancelled_parts parts_in_time failed_parts streams_in_turn
+            killed_client
+        }
+        behaviours! { $carrier service_several:
+            several_servers killed_one_of_several none_of_several
         }
     };
-    ($carrier:ident: $($behaviour:ident)*) => {
+    ($carrier:ident $module:ident: $($behaviour:ident)*) => {
         $(#[test]
         fn $behaviour() {
-            super::run(super::Carrier::$carrier, super::service::$behaviour);
+            super::run(super::Carrier::$carrier, super::$module::$behaviour);
         })*
     };
 }

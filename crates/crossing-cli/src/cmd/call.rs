@@ -1,4 +1,4 @@
-//! `crossing call ENDPOINT DATA`: one request, its answer.
+//! `crossing call ENDPOINT DATA`: one request, its answer, at once or in parts.
 
 use crate::args::CallArgs;
 use crate::exit::{Exit, Outcome};
@@ -9,7 +9,7 @@ use std::time::Instant;
 /// The longest answer that is taken from a raw peer, in bytes.
 const RAW_LIMIT: usize = 1 << 30;
 
-/// Asks, and prints the answer.
+/// Asks, and prints the answer, or its parts as they come.
 pub fn run(args: &CallArgs) -> Outcome {
     let deadline = args.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
     let data = data_or_stdin(args.data.as_deref())?;
@@ -29,6 +29,12 @@ pub fn run(args: &CallArgs) -> Outcome {
         }
         options.stream(&stream);
         let client = super::socket::patiently(deadline, || options.connect(&args.endpoint))?;
+        if args.stream {
+            for part in client.call_stream(&data, deadline)? {
+                write_message(&part?, args.shape, true, None, None)?;
+            }
+            return Ok(Exit::Success);
+        }
         client.call_deadline(&data, deadline)?.to_vec()
     };
     write_message(&answer, args.shape, true, None, None)?;

@@ -3,11 +3,11 @@
 use crate::args::ServeArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crossing::net::RawStream;
-use crossing::service::{Request, Server, Service};
+use crossing::service::{ReplyStream, Request, Server, Service};
 use crossing::{Error, ErrorKind};
 use std::ffi::OsString;
-use std::io::{Read, Write};
-use std::process::{Child, Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -19,6 +19,10 @@ const RAW_READ: usize = 64 << 10;
 const WAITING: usize = 64;
 /// How often a command that runs is looked after.
 const LOOK: Duration = Duration::from_millis(5);
+/// The longest line that is sent by itself, in bytes; the rest of a longer one follows.
+const MAX_LINE_LEN: u64 = 1 << 20;
+/// Lines that wait for a client at most, beside those that the client keeps itself.
+const WAITING_LINES: usize = 16;
 
 /// Serves until interrupted, or as many requests as asked for.
 pub fn run(args: &ServeArgs) -> Outcome {
@@ -65,6 +69,7 @@ fn answer_while_wanted(args: &ServeArgs, server: &Server, left: &AtomicU64) -> R
         // A client that is gone or does not read is its own loss; the others are served on.
         let _ = match &args.exec[..] {
             [] => echo(request),
+            command if args.lines && request.takes_parts() => execute_lines(command, request),
             command => execute(command, request),
         };
     }
@@ -90,10 +95,7 @@ fn execute(command: &[OsString], request: Request) -> Result<(), Error> {
     // A command may close its input early, may write more than a pipe holds, and may leave its output to others that
     // outlive it: nobody waits for these threads when its time is over.
     let (said, heard) = mpsc::channel();
-    if let Some(mut stdin) = child.stdin.take() {
-        let payload = request.payload().to_vec();
-        thread::spawn(move || stdin.write_all(&payload));
-    }
+    feed(child.stdin.take(), request.payload());
     for (complaint, pipe) in [
         (false, child.stdout.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>)),
         (true, child.stderr.take().map(|pipe| Box::new(pipe) as Box<dyn Read + Send>)),
@@ -125,14 +127,107 @@ fn execute(command: &[OsString], request: Request) -> Result<(), Error> {
     };
     match status {
         Some(status) if status.success() => request.reply(&output),
-        Some(status) => {
-            let said = String::from_utf8_lossy(&complaint);
-            request.fail(
-                format!("the command ended with {status}: {}", said.trim()).trim_end_matches([':', ' ']),
-            )
-        }
-        None => request.fail("the command took longer than the client waits"),
+        Some(status) => request.fail_with(code(status), &ended(status, &complaint)),
+        None => request.fail(TOO_LONG),
     }
+}
+
+const TOO_LONG: &str = "the command took longer than the client waits";
+
+/// Gives a command its input.
+fn feed(stdin: Option<ChildStdin>, payload: &[u8]) {
+    if let Some(mut stdin) = stdin {
+        let payload = payload.to_vec();
+        thread::spawn(move || stdin.write_all(&payload));
+    }
+}
+
+/// The number of a command's failure; 0: it has none.
+fn code(status: ExitStatus) -> u32 {
+    status.code().map_or(0, i32::cast_unsigned)
+}
+
+fn ended(status: ExitStatus, complaint: &[u8]) -> String {
+    let said = String::from_utf8_lossy(complaint);
+    let text = format!("the command ended with {status}: {}", said.trim());
+    text.trim_end_matches([':', ' ']).to_owned()
+}
+
+/// Runs a command as [`execute`] does; each line of its output is a part of the answer.
+fn execute_lines(command: &[OsString], request: Request) -> Result<(), Error> {
+    let mut child = match spawn(command, &peer(&request), Stdio::piped()) {
+        Ok(child) => child,
+        Err(text) => return request.fail(&text),
+    };
+    let (said, lines) = mpsc::sync_channel(WAITING_LINES);
+    let (complains, complained) = mpsc::channel();
+    feed(child.stdin.take(), request.payload());
+    let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+    thread::spawn(move || {
+        let mut stdout = stdout.map(BufReader::new);
+        loop {
+            let mut line = Vec::new();
+            let read = stdout.as_mut().map(|pipe| pipe.take(MAX_LINE_LEN).read_until(b'\n', &mut line));
+            // Who takes no more lines drops the other end.
+            if !matches!(read, Some(Ok(1..))) || said.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _ = stderr.map(|mut pipe| pipe.read_to_end(&mut bytes));
+        let _ = complains.send(bytes);
+    });
+    let mut stream = request.stream()?;
+    match pass_lines(&mut child, &mut stream, &lines) {
+        Ok(Some(status)) if status.success() => stream.finish(),
+        Ok(Some(status)) => {
+            // Others may keep it open that outlive the command.
+            let complaint = complained.recv_timeout(200 * LOOK).unwrap_or_default();
+            stream.fail_with(code(status), &ended(status, &complaint))
+        }
+        Ok(None) => stream.fail(TOO_LONG),
+        Err(error) => stream.fail(&error.to_string()),
+    }
+}
+
+/// Sends lines until the command ends; `None`: the client wants no more, and the command was ended.
+fn pass_lines(
+    child: &mut Child,
+    stream: &mut ReplyStream,
+    lines: &mpsc::Receiver<Vec<u8>>,
+) -> Result<Option<ExitStatus>, Error> {
+    let mut open = true;
+    let mut pass = || {
+        while open {
+            match lines.recv_timeout(LOOK) {
+                Ok(line) => stream.send(line.strip_suffix(b"\n").unwrap_or(&line))?,
+                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Disconnected) => open = false,
+            }
+            let late = stream.time_left().is_some_and(|left| left.is_zero());
+            if late || stream.is_cancelled() {
+                return Ok(None);
+            }
+        }
+        loop {
+            if let Ok(Some(status)) = child.try_wait() {
+                return Ok(Some(status));
+            }
+            let late = stream.time_left().is_some_and(|left| left.is_zero());
+            if late || stream.is_cancelled() {
+                return Ok(None);
+            }
+            thread::sleep(LOOK);
+        }
+    };
+    let passed = pass();
+    if !matches!(passed, Ok(Some(_))) {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+    passed
 }
 
 fn spawn(command: &[OsString], peer: &str, stderr: Stdio) -> Result<Child, String> {

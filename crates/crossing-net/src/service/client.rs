@@ -459,7 +459,12 @@ impl Shared {
         };
         self.room.notify_one();
         match (awaited, answer) {
-            (Awaited::One(_), Ok(None)) => return Err("it answered in parts what wants one reply".to_owned()),
+            (Awaited::One(slot), Ok(None)) => {
+                let what = "it answered in parts what wants one reply".to_owned();
+                let text = format!("the server breaks the protocol: {what}");
+                slot.put(Err(Fault(CallError::ServerDied, Some(text))));
+                return Err(what);
+            }
             (Awaited::One(slot), Ok(Some(payload))) => slot.put(Ok(payload.to_vec())),
             (Awaited::One(slot), Err(fault)) => slot.put(Err(fault)),
             (Awaited::Many(parts), Ok(last)) => parts.end(last, Ok(())),

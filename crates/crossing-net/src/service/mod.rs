@@ -159,4 +159,6 @@ impl ServiceOptions {
 }
 
 #[cfg(test)]
+mod parts_tests;
+#[cfg(test)]
 mod tests;

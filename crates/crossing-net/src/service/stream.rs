@@ -139,7 +139,7 @@ impl ReplyStream {
     /// # Errors
     /// [`Error::call`]: [`CallError::Cancelled`] when the client does not want more or is gone,
     /// [`CallError::DeadlinePassed`] when its time is over: nothing can be sent any more. [`ErrorKind::TooLarge`] when the client
-    /// does not accept parts of this length: others can. [`ErrorKind::TimedOut`] and the system's when the client is cut off.
+    /// does not accept parts of this length: others can be sent.
     pub fn send(&mut self, part: &[u8]) -> Result<()> {
         self.send_deadline(part, None)
     }
@@ -192,7 +192,14 @@ impl ReplyStream {
         if !matches!(sent, Ok(true)) {
             self.request.ticket.grant(1);
         }
-        sent
+        sent.map_err(|error| match error.kind() {
+            ErrorKind::TooLarge { .. } => error,
+            // It is cut off, or gone.
+            _ => {
+                self.request.ticket.cancel();
+                self.over(CallError::Cancelled).detail(error.to_string())
+            }
+        })
     }
 
     fn fault(&self, kind: ErrorKind) -> Error {

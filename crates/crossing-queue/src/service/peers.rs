@@ -127,8 +127,13 @@ impl Shared {
         }
     }
 
-    pub(super) fn died(&self, server: &Peer) -> Error {
+    /// It is not asked any more.
+    pub(super) fn forget(&self, server: &Peer) {
         lock(&self.state).servers.retain(|known| known.number != server.number);
+    }
+
+    pub(super) fn died(&self, server: &Peer) -> Error {
+        self.forget(server);
         self.of_call(CallError::NoServer).detail(format!("the server (process {}) died or left", server.pid))
     }
 

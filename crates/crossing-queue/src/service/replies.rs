@@ -254,6 +254,10 @@ impl<R: Payload + ?Sized> Replies<R> {
                     if let Some(reply) = self.look()? {
                         return Ok(Some(reply));
                     }
+                    if self.end.is_some() {
+                        continue;
+                    }
+                    self.call.shared.forget(&self.server);
                     let text = format!("the server (process {}) died or left", self.server.pid);
                     self.over(Err(Fault::of(CallError::ServerDied, text)));
                 }

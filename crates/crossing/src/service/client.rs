@@ -1,5 +1,7 @@
 //! The side that asks.
 
+use super::loan::RequestLoan;
+use super::replies::Replies;
 use crate::net;
 use crate::queue::Payload;
 use crate::queue::service as shared;
@@ -14,8 +16,18 @@ enum Carrier<Q: Payload + ?Sized, R: Payload + ?Sized> {
     Socket(net::Client, String),
 }
 
-/// Asks a server. Any number of threads may call at the same time; each gets its own answer.
+/// Asks a server, or several by turns. Any number of threads may call at the same time; each gets its own answer. Clones are the
+/// same client.
 pub struct Client<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]>(Carrier<Q, R>);
+
+impl<Q: Payload + ?Sized, R: Payload + ?Sized> Clone for Client<Q, R> {
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            Carrier::Shared(client) => Carrier::Shared(client.clone()),
+            Carrier::Socket(client, endpoint) => Carrier::Socket(client.clone(), endpoint.clone()),
+        })
+    }
+}
 
 impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
     pub(super) fn of_shared(client: shared::Client<Q, R>) -> Self {
@@ -29,9 +41,9 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
     /// Sends a request and awaits the reply without end.
     ///
     /// # Errors
-    /// [`ErrorKind::Disconnected`] when the server is gone, [`ErrorKind::Os`] with the server's words when it failed,
-    /// [`ErrorKind::LimitReached`] when the server lets fewer requests wait than this side, [`ErrorKind::TooLarge`],
-    /// [`ErrorKind::Incompatible`] for a reply of another size.
+    /// [`Error::call`] says why there is no reply, as a [`CallError`](super::CallError): the server's application failed it, with
+    /// its number and its words; no server is there; it died with the request; the server let go of the request; it lets no more
+    /// requests of this client wait. [`ErrorKind::TooLarge`], and [`ErrorKind::Incompatible`] for a reply of another size.
     pub fn call(&self, request: &Q) -> Result<Reply<R>> {
         self.call_deadline(request, None)
     }
@@ -39,7 +51,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
     /// As [`call`](Self::call), waiting at most `timeout`; the server is told how much time there is.
     ///
     /// # Errors
-    /// As [`call`](Self::call), and [`ErrorKind::TimedOut`].
+    /// As [`call`](Self::call), and [`CallError::DeadlinePassed`](super::CallError::DeadlinePassed).
     pub fn call_timeout(&self, request: &Q, timeout: Duration) -> Result<Reply<R>> {
         self.call_deadline(request, Instant::now().checked_add(timeout))
     }
@@ -65,6 +77,45 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
                 Waiting::Socket(client.begin(request.bytes(), deadline)?, endpoint.clone(), PhantomData)
             }
         }))
+    }
+
+    /// Sends a request that may be answered in any number of parts. The whole of the answer is awaited at most until
+    /// `deadline` (`None`: without end), which the server is told. Dropping the [`Replies`] cancels it. It is one of the requests
+    /// [in flight](super::ServiceOptions::max_in_flight) until its end came.
+    ///
+    /// # Errors
+    /// As [`call_timeout`](Self::call_timeout).
+    pub fn call_stream(&self, request: &Q, deadline: impl Into<Option<Instant>>) -> Result<Replies<R>> {
+        Ok(match &self.0 {
+            Carrier::Shared(client) => Replies::of_shared(client.call_stream(request, deadline)?),
+            Carrier::Socket(client, endpoint) => {
+                Replies::of_socket(client.call_stream(request.bytes(), deadline)?, endpoint.clone())
+            }
+        })
+    }
+
+    /// How many servers are known to live.
+    #[must_use]
+    pub fn servers(&self) -> usize {
+        match &self.0 {
+            Carrier::Shared(client) => client.servers(),
+            Carrier::Socket(client, _) => client.servers(),
+        }
+    }
+}
+
+impl<R: Payload + ?Sized> Client<[u8], R> {
+    /// A request of `len` bytes to be written before it is sent; over `shm:` where the server will read it, so that nothing is
+    /// copied.
+    ///
+    /// # Errors
+    /// As [`begin`](Self::begin).
+    pub fn loan_slice(&self, len: usize, deadline: impl Into<Option<Instant>>) -> Result<RequestLoan<R>> {
+        let deadline = deadline.into();
+        Ok(match &self.0 {
+            Carrier::Shared(client) => RequestLoan::of_shared(client.loan_slice(len, deadline)?),
+            Carrier::Socket(..) => RequestLoan::of_socket(self.clone(), len, deadline),
+        })
     }
 }
 
@@ -110,16 +161,12 @@ impl<R: Payload + ?Sized> Call<R> {
     pub fn wait_deadline(self, deadline: impl Into<Option<Instant>>) -> Result<Reply<R>> {
         match self.0 {
             Waiting::Shared(call) => Ok(Reply(Answer::Shared(call.wait_deadline(deadline)?))),
-            Waiting::Socket(call, endpoint, _) => {
-                let bytes = call.wait_deadline(deadline)?;
-                let aside = shared::read_aside::<R>(&bytes).ok_or_else(|| {
-                    Error::new(ErrorKind::Incompatible, "call", endpoint)
-                        .detail(format!("the reply has {} bytes, {} wanted", bytes.len(), size::<R>()))
-                        .fix("let client and server have the same types")
-                })?;
-                Ok(Reply(Answer::Socket(bytes, aside)))
-            }
+            Waiting::Socket(call, endpoint, _) => Reply::read(call.wait_deadline(deadline)?, &endpoint),
         }
+    }
+
+    pub(super) fn of_shared(call: shared::Call<R>) -> Self {
+        Self(Waiting::Shared(call))
     }
 }
 
@@ -144,6 +191,22 @@ enum Answer<R: Payload + ?Sized> {
 
 /// A reply; over `shm:` in the memory where the server wrote it.
 pub struct Reply<R: Payload + ?Sized = [u8]>(Answer<R>);
+
+impl<R: Payload + ?Sized> Reply<R> {
+    pub(super) fn of_shared(reply: shared::Reply<R>) -> Self {
+        Self(Answer::Shared(reply))
+    }
+
+    /// The value that came as these bytes.
+    pub(super) fn read(bytes: Vec<u8>, endpoint: &str) -> Result<Self> {
+        match shared::read_aside::<R>(&bytes) {
+            Some(aside) => Ok(Self(Answer::Socket(bytes, aside))),
+            None => Err(Error::new(ErrorKind::Incompatible, "call", endpoint)
+                .detail(format!("the reply has {} bytes, {} wanted", bytes.len(), size::<R>()))
+                .fix("let client and server have the same types")),
+        }
+    }
+}
 
 impl<R: Payload + ?Sized> Deref for Reply<R> {
     type Target = R;

@@ -1,5 +1,7 @@
 //! The side that answers.
 
+use super::loan::ReplyLoan;
+use super::stream::ReplyStream;
 use crate::net::{self, Peer};
 use crate::queue::Payload;
 use crate::queue::service as shared;
@@ -13,8 +15,18 @@ enum Carrier<Q: Payload + ?Sized, R: Payload + ?Sized> {
     Socket(net::Server),
 }
 
-/// Answers requests. Any number of threads may take requests at the same time.
+/// Answers requests. Any number of threads may take requests at the same time, of one server or of its clones; it ends with the
+/// last of them.
 pub struct Server<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]>(Carrier<Q, R>);
+
+impl<Q: Payload + ?Sized, R: Payload + ?Sized> Clone for Server<Q, R> {
+    fn clone(&self) -> Self {
+        Self(match &self.0 {
+            Carrier::Shared(server) => Carrier::Shared(server.clone()),
+            Carrier::Socket(server) => Carrier::Socket(server.clone()),
+        })
+    }
+}
 
 impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
     pub(super) fn of_shared(server: shared::Server<Q, R>) -> Self {
@@ -97,8 +109,8 @@ enum Asked<Q: Payload + ?Sized, R: Payload + ?Sized> {
     Socket(net::Request, Q::Aside, PhantomData<fn(&R)>),
 }
 
-/// A request to be answered: [`reply`](Self::reply) or [`fail`](Self::fail). Dropping it tells the client that there will
-/// be no answer.
+/// A request to be answered: [`reply`](Self::reply), [`stream`](Self::stream) or [`fail`](Self::fail). Dropping it tells the client
+/// that there will be no answer.
 pub struct Request<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]>(Asked<Q, R>);
 
 impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
@@ -152,15 +164,59 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
         }
     }
 
+    /// Whether the client takes the answer in parts: [`stream`](Self::stream). [`reply`](Self::reply) is one part then.
+    #[must_use]
+    pub fn takes_parts(&self) -> bool {
+        match &self.0 {
+            Asked::Shared(request) => request.takes_parts(),
+            Asked::Socket(request, ..) => request.takes_parts(),
+        }
+    }
+
+    /// Answers it in parts.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if the client [awaits one reply](Self::takes_parts); it is told so. As [`reply`](Self::reply).
+    pub fn stream(self) -> Result<ReplyStream<Q, R>> {
+        Ok(match self.0 {
+            Asked::Shared(request) => ReplyStream::of_shared(request.stream()?),
+            Asked::Socket(request, aside, _) => ReplyStream::of_socket(request.stream()?, aside),
+        })
+    }
+
     /// Tells the client that it failed, and why.
     ///
     /// # Errors
     /// As [`reply`](Self::reply).
     pub fn fail(self, text: &str) -> Result<()> {
+        self.fail_with(0, text)
+    }
+
+    /// As [`fail`](Self::fail), with a number of the application's own; 0: none in particular. The client has both as a
+    /// [`ServiceError`](super::ServiceError); a longer text than 512 bytes is cut.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub fn fail_with(self, code: u32, text: &str) -> Result<()> {
         match self.0 {
-            Asked::Shared(request) => request.fail(text),
-            Asked::Socket(request, ..) => request.fail(text),
+            Asked::Shared(request) => request.fail_with(code, text),
+            Asked::Socket(request, ..) => request.fail_with(code, text),
         }
+    }
+}
+
+impl<Q: Payload + ?Sized> Request<Q, [u8]> {
+    /// A reply of `len` bytes to be written before it is sent; over `shm:` where the client will read it, so that nothing is
+    /// copied. `None`: the client does not want it any more.
+    ///
+    /// # Errors
+    /// As [`reply`](Self::reply).
+    pub fn loan_slice(self, len: usize) -> Result<Option<ReplyLoan<Q>>> {
+        Ok(match self.0 {
+            Asked::Shared(request) => request.loan_slice(len)?.map(ReplyLoan::of_shared),
+            Asked::Socket(..) if self.is_cancelled() => None,
+            Asked::Socket(..) => Some(ReplyLoan::of_socket(self, len)),
+        })
     }
 }
 
