@@ -372,4 +372,6 @@ fn contract<Q: Payload + ?Sized, R: Payload + ?Sized>(terms: &Terms) -> Contract
 }
 
 #[cfg(test)]
+mod parts_tests;
+#[cfg(test)]
 mod tests;
