@@ -279,6 +279,7 @@ impl<R: Payload + ?Sized> Replies<R> {
             // Its last words may have come meanwhile.
             match self.look() {
                 Ok(None) if self.end.is_none() => {
+                    self.call.shared.forget(&self.server);
                     let text = format!("the server (process {}) died or left", self.server.pid);
                     self.over(Err(Fault::of(CallError::ServerDied, text)));
                 }

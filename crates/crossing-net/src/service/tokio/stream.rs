@@ -3,7 +3,7 @@
 use super::super::server::REPLY;
 use super::server::{Request, slow, told, try_pass};
 use super::{before, until_done};
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 use crossing_sys::CallError;
 use crossing_wire::service::{Call as Message, Refusal};
 use std::sync::Arc;
@@ -77,7 +77,15 @@ impl ReplyStream {
         let result = before(patience, passing).await.unwrap_or_else(|| Err(slow(&connection)));
         // It went, or cannot any more.
         rest.began = false;
-        told(&connection, result)
+        told(&connection, result).map_err(|error| match error.kind() {
+            ErrorKind::TooLarge { .. } => error,
+            // It is cut off, or gone.
+            _ => {
+                self.request.inner.ticket.cancel();
+                let over = Error::of_call(CallError::Cancelled, REPLY, self.request.peer().to_string());
+                over.detail(error.to_string())
+            }
+        })
     }
 
     /// Tells the client that this was all.
