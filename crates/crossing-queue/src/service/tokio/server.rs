@@ -1,7 +1,7 @@
 //! The side that answers.
 
 use super::super as blocking;
-use super::super::server::Peer;
+use super::super::server::{LIFE, Peer};
 use super::super::{APPLICATION, DROPPED, FAILURE, HEAD, Head, REPLY, TOO_LARGE};
 use super::{ReplyStream, before, room};
 use crate::error::{SendError, TrySendError};
@@ -125,6 +125,20 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.inner().is_cancelled()
+    }
+
+    /// Waits until the client does not want the answer any more, or is gone: to stop working for it. Nobody is told of that in
+    /// shared memory, so it looks fifty times a second.
+    ///
+    /// # Cancel safety
+    /// Safe: it changes nothing.
+    ///
+    /// # Panics
+    /// Outside of a runtime of tokio with time enabled.
+    pub async fn cancelled(&self) {
+        while !self.is_cancelled() {
+            tokio::time::sleep(LIFE).await;
+        }
     }
 
     /// Whether the client takes the answer in parts: [`stream`](Self::stream). [`reply`](Self::reply) is one part then.
