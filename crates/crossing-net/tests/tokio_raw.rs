@@ -115,7 +115,8 @@ fn reading_and_writing_are_cancel_safe() {
         let writing = tokio::spawn(async move {
             let (mut random, mut at, mut dropped) = (Random::new(1), 0, 0);
             while at < LEN {
-                let piece: Vec<u8> = (at..LEN.min(at + 1 + random.below(70_000) as usize)).map(byte).collect();
+                let piece: Vec<u8> =
+                    (at..LEN.min(at + 1 + random.below(70_000) as usize)).map(byte).collect();
                 match a_few(&mut random, client.write(&piece)).await {
                     Some(len) => at += len?,
                     None => dropped += 1,
@@ -278,7 +279,11 @@ fn batches_are_cancel_safe_and_halves_are_independent() {
                 match a_few(&mut random, receiving.recv()).await {
                     Some(Err(error)) if receiving_ended(&error) => break,
                     Some(frame) => {
-                        assert_eq!(vec![frame?.to_vec()], frames(wanted..wanted + 1), "lost, doubled or torn");
+                        assert_eq!(
+                            vec![frame?.to_vec()],
+                            frames(wanted..wanted + 1),
+                            "lost, doubled or torn"
+                        );
                         wanted += 1;
                     }
                     None => {}

@@ -2,9 +2,7 @@
 #![cfg(unix)]
 
 use crossing_net::tokio::{Session, SessionListener};
-use crossing_net::{
-    Error, ErrorKind, Listener, SessionConnector, SessionEvent, SessionOptions, Stream,
-};
+use crossing_net::{Error, ErrorKind, Listener, SessionConnector, SessionEvent, SessionOptions, Stream};
 use crossing_testkit::polls::{a_few, at_most};
 use crossing_testkit::proxy::{FaultProxy, Faults, Random};
 use crossing_testkit::{PATIENCE, unique_name, watchdog};
@@ -168,7 +166,8 @@ fn events_are_told_each_once_until_the_end() {
         assert_eq!(client.recv().await.unwrap_err().kind(), ErrorKind::Disconnected);
         for session in [&client, &server] {
             let events = timeout(PATIENCE, events(session, &mut random)).await.unwrap();
-            let connected = events.iter().filter(|event| matches!(event, SessionEvent::Connected { .. })).count();
+            let connected =
+                events.iter().filter(|event| matches!(event, SessionEvent::Connected { .. })).count();
             assert_eq!(connected, 1, "{events:?}");
             assert!(session.event().await.is_none());
         }

@@ -143,7 +143,11 @@ impl<T: Payload + ?Sized> Sender<T> {
         Ok(self.loan_of(draft.map_or_else(|| Body::Copy(vec![0; len]), Body::Place)))
     }
 
-    pub(crate) fn try_lend(&self, len: usize, properties: Option<&Properties>) -> Result<Loan<T>, TrySendError> {
+    pub(crate) fn try_lend(
+        &self,
+        len: usize,
+        properties: Option<&Properties>,
+    ) -> Result<Loan<T>, TrySendError> {
         self.check_loan(len, properties)?;
         loop {
             match self.backend().try_draft(len, properties) {

@@ -329,11 +329,7 @@ impl Sender {
     ///
     /// # Errors
     /// As [`crate::Sender::loan_slice_with`].
-    pub async fn loan_slice_with(
-        &mut self,
-        len: usize,
-        properties: &Properties,
-    ) -> Result<Loan, SendError> {
+    pub async fn loan_slice_with(&mut self, len: usize, properties: &Properties) -> Result<Loan, SendError> {
         self.until_room(|sender| sender.try_lend(len, Some(properties))).await
     }
 }

@@ -25,8 +25,7 @@ fn block_on<F: Future>(test: F) -> F::Output {
 fn on_each<F: Future<Output = Result<(), Error>>>(test: impl Fn() -> F) {
     let _watchdog = watchdog(LATE);
     block_on(test()).unwrap();
-    let several =
-        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let several = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     several.block_on(test()).unwrap();
 }
 

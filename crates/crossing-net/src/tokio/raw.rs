@@ -180,9 +180,8 @@ impl RawStream {
         if bytes.is_empty() {
             return Ok(0);
         }
-        let attempt = |stream: &crate::RawStream| {
-            stream.write_now(bytes).map_err(|cause| stream.write_error(cause))
-        };
+        let attempt =
+            |stream: &crate::RawStream| stream.write_now(bytes).map_err(|cause| stream.write_error(cause));
         self.attempt(Interest::WRITABLE, attempt).await
     }
 
@@ -332,7 +331,8 @@ impl RawStream {
 async fn settle(inner: Arc<AsyncFd<Shared>>, wanted: Interest) -> io::Result<()> {
     let shared = inner.get_ref();
     let link = shared.stream.link();
-    let settled = || shared.turn.with(|| if wanted == Interest::READABLE { link.flush() } else { link.shake_hands() });
+    let settled =
+        || shared.turn.with(|| if wanted == Interest::READABLE { link.flush() } else { link.shake_hands() });
     loop {
         if settled()? {
             return Ok(());
@@ -350,10 +350,7 @@ async fn settle(inner: Arc<AsyncFd<Shared>>, wanted: Interest) -> io::Result<()>
 }
 
 /// The attempt used up what it was told of. What came since is not forgotten by this.
-fn forget<T: AsRawFd>(
-    guard: &mut tokio::io::unix::AsyncFdReadyGuard<'_, T>,
-    interest: Interest,
-) {
+fn forget<T: AsRawFd>(guard: &mut tokio::io::unix::AsyncFdReadyGuard<'_, T>, interest: Interest) {
     if interest.is_readable() {
         guard.clear_ready_matching(Ready::READABLE);
     }
@@ -391,9 +388,7 @@ impl AsyncWrite for RawStream {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.poll_attempt(context, Interest::WRITABLE, |stream| {
-            Ok(stream.link().flush()?.then_some(()))
-        })
+        self.poll_attempt(context, Interest::WRITABLE, |stream| Ok(stream.link().flush()?.then_some(())))
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

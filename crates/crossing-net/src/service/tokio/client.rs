@@ -109,7 +109,10 @@ impl Client {
     ///
     /// # Errors
     /// As [`ServiceOptions::connect`].
-    pub async fn connect_with<E: ToEndpoint + ?Sized>(options: &ServiceOptions, endpoint: &E) -> Result<Self> {
+    pub async fn connect_with<E: ToEndpoint + ?Sized>(
+        options: &ServiceOptions,
+        endpoint: &E,
+    ) -> Result<Self> {
         let endpoint = endpoint.to_endpoint()?;
         let (name, options) = (endpoint.to_string(), options.clone());
         let connect = move || options.connect(&endpoint);
@@ -229,11 +232,7 @@ impl Client {
     ///
     /// # Panics
     /// Outside of a runtime of tokio with time enabled.
-    pub async fn call_stream(
-        &self,
-        request: &[u8],
-        deadline: impl Into<Option<Instant>>,
-    ) -> Result<Replies> {
+    pub async fn call_stream(&self, request: &[u8], deadline: impl Into<Option<Instant>>) -> Result<Replies> {
         let (deadline, window) = (deadline.into(), self.inner.max_parts);
         let parts = Arc::new(Parts::new(window));
         let entered = self.send(request, window, deadline, || Awaited::Many(Arc::clone(&parts))).await?;
@@ -356,7 +355,8 @@ impl Call {
     pub async fn ready(&mut self) -> Result<Vec<u8>> {
         // Replies that are always there leave the other tasks their turn.
         tokio::task::coop::consume_budget().await;
-        let answer = poll_fn(|context| self.slot.take_or_wait(context.waker()).map_or(Poll::Pending, Poll::Ready));
+        let answer =
+            poll_fn(|context| self.slot.take_or_wait(context.waker()).map_or(Poll::Pending, Poll::Ready));
         answer.await.map_err(|fault| self.entered.shared.error(fault))
     }
 }

@@ -38,10 +38,7 @@ async fn until_done(link: &Arc<Link>, mut attempt: impl FnMut() -> Result<bool>)
 }
 
 /// What comes of it; `None`: the deadline has passed, and it was dropped.
-async fn before<T>(
-    deadline: Option<std::time::Instant>,
-    work: impl Future<Output = T>,
-) -> Option<T> {
+async fn before<T>(deadline: Option<std::time::Instant>, work: impl Future<Output = T>) -> Option<T> {
     match deadline {
         Some(deadline) => tokio::time::timeout_at(deadline.into(), work).await.ok(),
         None => Some(work.await),

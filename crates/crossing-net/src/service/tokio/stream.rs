@@ -60,7 +60,8 @@ impl ReplyStream {
             self.credit = taken.is_some();
         }
         if deadline.is_some_and(|at| at <= Instant::now()) || !self.credit {
-            let late = self.request.finish(|id| Message::Failure { id, refusal: Refusal::TimedOut, text: &[] });
+            let late =
+                self.request.finish(|id| Message::Failure { id, refusal: Refusal::TimedOut, text: &[] });
             let _ = late.await;
             return Err(Error::of_call(CallError::DeadlinePassed, REPLY, self.request.peer().to_string()));
         }
@@ -135,7 +136,10 @@ impl Drop for Rest<'_> {
             self.request.runtime.spawn(async move {
                 let patience = Instant::now().checked_add(connection.slow);
                 let passing = until_done(&connection.link, || try_pass(&connection, &[], &mut true));
-                let _ = told(&connection, before(patience, passing).await.unwrap_or_else(|| Err(slow(&connection))));
+                let _ = told(
+                    &connection,
+                    before(patience, passing).await.unwrap_or_else(|| Err(slow(&connection))),
+                );
             });
         }
     }

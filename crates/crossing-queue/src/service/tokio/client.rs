@@ -195,15 +195,10 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
     ///
     /// # Panics
     /// Outside of a runtime of tokio with time enabled.
-    pub async fn call_stream(
-        &self,
-        request: &Q,
-        deadline: impl Into<Option<Instant>>,
-    ) -> Result<Replies<R>> {
+    pub async fn call_stream(&self, request: &Q, deadline: impl Into<Option<Instant>>) -> Result<Replies<R>> {
         let (deadline, shared) = (deadline.into(), &self.inner.shared);
         let lane = shared.lanes.lease()?;
-        let (call, server, mut loan) =
-            self.prepare(request.bytes().len(), deadline, lane.number()).await?;
+        let (call, server, mut loan) = self.prepare(request.bytes().len(), deadline, lane.number()).await?;
         loan[HEAD..].copy_from_slice(request.bytes());
         // From here on dropping it cancels.
         let replies = blocking::Replies::new(call, lane.take(), server, deadline);

@@ -176,7 +176,9 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
         if !self.takes_parts() {
             let error = self.inner().fault(ErrorKind::Unsupported);
             drop(self.say(FAILURE, APPLICATION, 0, b"the answer comes in parts: ask with call_stream"));
-            return Err(error.detail("the client awaits one reply").fix("let the client ask with call_stream"));
+            return Err(error
+                .detail("the client awaits one reply")
+                .fix("let the client ask with call_stream"));
         }
         match self.inner.take() {
             Some(inner) => Ok(ReplyStream::new(inner.stream()?)),
@@ -228,7 +230,8 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
         Saying::Later(self.runtime.spawn(async move {
             let patience = Instant::now().checked_add(words.service.slow);
             let saying = room(&words.sender, || words.say(&bytes));
-            let slow = || Err(words.fault(ErrorKind::TimedOut).detail("the client does not take its replies"));
+            let slow =
+                || Err(words.fault(ErrorKind::TimedOut).detail("the client does not take its replies"));
             before(patience, saying).await.unwrap_or_else(slow)
         }))
     }

@@ -203,11 +203,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
     ///
     /// # Panics
     /// Outside of a runtime of tokio with time enabled.
-    pub async fn call_stream(
-        &self,
-        request: &Q,
-        deadline: impl Into<Option<Instant>>,
-    ) -> Result<Replies<R>> {
+    pub async fn call_stream(&self, request: &Q, deadline: impl Into<Option<Instant>>) -> Result<Replies<R>> {
         Ok(Replies(match &self.0 {
             Carrier::Shared(client) => Coming::Shared(client.call_stream(request, deadline).await?),
             Carrier::Socket(client, endpoint) => {
