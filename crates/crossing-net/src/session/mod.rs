@@ -247,6 +247,7 @@ impl Session {
         let mut state = core.lock();
         let result = loop {
             if let Some(result) = self.ended(&mut state) {
+                drop(state);
                 break result;
             }
             match core.rest(state, crate::link::until(deadline)) {
