@@ -205,7 +205,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
     /// Outside of a runtime of tokio with time enabled.
     pub async fn call_stream(&self, request: &Q, deadline: impl Into<Option<Instant>>) -> Result<Replies<R>> {
         Ok(Replies(match &self.0 {
-            Carrier::Shared(client) => Coming::Shared(client.call_stream(request, deadline).await?),
+            Carrier::Shared(client) => Coming::Shared(Box::new(client.call_stream(request, deadline).await?)),
             Carrier::Socket(client, endpoint) => {
                 let replies = client.call_stream(request.bytes(), deadline).await?;
                 Coming::Socket(replies, Arc::clone(endpoint), PhantomData)
@@ -286,7 +286,7 @@ impl<R: Payload + ?Sized> fmt::Debug for Call<R> {
 }
 
 enum Coming<R: Payload + ?Sized> {
-    Shared(shared::Replies<R>),
+    Shared(Box<shared::Replies<R>>),
     Socket(socket::Replies, Arc<str>, PhantomData<fn() -> Box<R>>),
 }
 
