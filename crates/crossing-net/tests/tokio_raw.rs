@@ -247,7 +247,7 @@ fn accepting_raw_is_cancel_safe() {
 /// Frames of these numbers, some of them long.
 fn frames(numbers: std::ops::Range<u32>) -> Vec<Vec<u8>> {
     let frame = |number: u32| {
-        let len = if number % 50 == 0 { 20_000 } else { number as usize % 300 };
+        let len = if number.is_multiple_of(50) { 20_000 } else { number as usize % 300 };
         [&number.to_le_bytes()[..], &vec![byte(number as usize); len]].concat()
     };
     numbers.map(frame).collect()

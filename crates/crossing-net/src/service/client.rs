@@ -62,6 +62,7 @@ pub(super) struct Shared {
     max_in_flight: usize,
     name: String,
     /// Requests that are not wanted any more, which the server was not told yet: as many as may wait, at most.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(super) owed: Mutex<Vec<u64>>,
     #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(super) link: Arc<Link>,
@@ -81,6 +82,7 @@ impl Connection {
         let shared = Arc::new(Shared {
             #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
             link: sender.0.shared_link(),
+            #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
             owed: Mutex::default(),
             sender: Mutex::new(sender),
             waiting: Mutex::default(),
