@@ -385,11 +385,17 @@ impl Shared {
 
     /// The answer is not wanted any more, if it did not come.
     pub(super) fn leave(&self, id: u64) {
+        if !lock(&self.waiting).slots.contains_key(&id) {
+            return;
+        }
+        // Until the notice has gone nobody else sends, who may have its place then: the server is to hear of this first, or that
+        // one would be one too many.
+        let mut sender = lock(&self.sender);
         if self.forget(id) {
             let mut frame = Vec::with_capacity(CALL_LEN);
             Message::Cancel { id }.encode(&mut frame);
             // If there is no room now, the server learns it from the time that the request has, or by its next part.
-            let _ = lock(&self.sender).try_send(&frame);
+            let _ = sender.try_send(&frame);
         }
     }
 

@@ -31,10 +31,15 @@ impl Shared {
 
     /// The answer is not wanted any more, if it did not come; whether something is to be [settled](Self::try_settle).
     pub(super) fn give_up(&self, id: u64) -> bool {
-        if !self.forget(id) {
-            return false;
+        {
+            // Until it is noted nobody else sends, who may have its place now: the server is to hear of this first, or that one
+            // would be one too many.
+            let mut owed = lock(&self.owed);
+            if !self.forget(id) {
+                return false;
+            }
+            owed.push(id);
         }
-        lock(&self.owed).push(id);
         // A connection that is broken is owed nothing.
         !self.try_settle().unwrap_or(true)
     }
