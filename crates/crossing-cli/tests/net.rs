@@ -48,7 +48,7 @@ fn an_answer_in_parts_is_printed_as_it_comes() {
     let dir = RuntimeDirGuard::new();
     let shared = "shm:parts".to_owned();
     for endpoint in [tcp(), local_socket().0, shared] {
-        let command = shell("cat; echo; echo two; echo; echo four", "echo ask& echo two& echo(& echo four");
+        let command = shell("cat; echo; echo two; echo; echo four", "echo ask& echo two& echo.& echo four");
         let serve = ["serve", &endpoint, "-n", "3", "-t", "20s", "--lines", "--exec"];
         let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
         let output = ok(&dir, &["call", &endpoint, "ask", "--stream", "-t", "20s"]);
@@ -95,7 +95,7 @@ fn parts_come_while_the_command_runs_and_it_ends_with_its_caller() {
     let command = shell("echo $$; while true; do echo more; done", "");
     let serve = ["serve", &endpoint, "-n", "1", "-t", "20s", "--lines", "--exec"];
     let server = crossing(&dir, &[&serve[..], &command].concat()).spawn();
-    let mut called = crossing(&dir, &["call", &endpoint, "x", "--stream"]).spawn();
+    let mut called = crossing(&dir, &["call", &endpoint, "x", "--stream", "-t", "60s"]).spawn();
     let number = called.expect_line(LIMIT);
     assert!(number.trim().parse::<u32>().is_ok(), "{number}");
     called.expect("more");

@@ -109,9 +109,9 @@ pub fn killed_one_of_several(place: &Place) {
     let mut seen = HashSet::new();
     until(|| {
         seen.insert(who());
-        seen.contains(&again.pid())
+        seen.contains(&again.pid()) && seen.contains(&next)
     });
-    assert_eq!(seen.len(), 2);
+    assert_eq!(seen.len(), 2, "and nobody else");
     again.kill();
 }
 
@@ -139,7 +139,9 @@ pub fn none_of_several(place: &Place) {
         _ => options.connect_any(&endpoints),
     };
     let nobody = nobody.expect_err("nobody there");
-    assert!(matches!(nobody.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused), "{nobody}");
+    // Disconnected: the system took the connection, just before the listener was closed.
+    let kinds = [ErrorKind::NotFound, ErrorKind::ConnectionRefused, ErrorKind::Disconnected];
+    assert!(kinds.contains(&nobody.kind()), "{nobody}");
     let misuse = options.connect_any(&[]).expect_err("no endpoint");
     assert_eq!(misuse.kind(), ErrorKind::ApiMisuse, "{misuse}");
     let shared = options.connect_any(&["shm:x", "shm:y"]).expect_err("it has several by itself");

@@ -43,7 +43,8 @@ pub(super) struct Connection {
 
 #[derive(Debug)]
 struct Shared {
-    endpoint: Endpoint,
+    // Until the last connection ends: who connects to a pipe of which only taken instances are left waits for one.
+    listener: Listener,
     requests: Mutex<VecDeque<Request>>,
     came: Condvar,
     /// Tasks that wait for one.
@@ -78,7 +79,7 @@ impl Server {
     pub(super) fn new(listener: Listener, options: &ServiceOptions) -> Result<Self> {
         let name = listener.endpoint().to_string();
         let shared = Arc::new(Shared {
-            endpoint: listener.endpoint().clone(),
+            listener,
             requests: Mutex::default(),
             came: Condvar::new(),
             wakers: Mutex::default(),
@@ -90,7 +91,7 @@ impl Server {
             slow: options.slow_client,
         });
         let accepting = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("service".into()).spawn(move || accepting.run(&listener));
+        let thread = thread::Builder::new().name("service".into()).spawn(move || accepting.run());
         let thread = thread.map_err(|cause| Error::os(cause, "serve at", name))?;
         let serving = Serving { shared: Arc::clone(&shared), thread: Some(thread) };
         Ok(Self { shared, _serving: Arc::new(serving) })
@@ -99,7 +100,7 @@ impl Server {
     /// Where it serves; a port 0 has become the one that the system chose.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        &self.shared.endpoint
+        self.shared.listener.endpoint()
     }
 
     /// How many clients are connected.
@@ -243,7 +244,7 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let shared = &self.shared;
         shared.closed.store(true, Ordering::Release);
-        Link::knock(&shared.endpoint, Wait::at_most(Duration::from_millis(100)));
+        Link::knock(shared.listener.endpoint(), Wait::at_most(Duration::from_millis(100)));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -413,9 +414,9 @@ impl Connection {
 }
 
 impl Shared {
-    fn run(self: Arc<Self>, listener: &Listener) {
+    fn run(self: Arc<Self>) {
         while !self.closed.load(Ordering::Acquire) {
-            match listener.accept_timeout(SLICE) {
+            match self.listener.accept_timeout(SLICE) {
                 Ok(_) if self.closed.load(Ordering::Acquire) => {}
                 Ok(_) if self.clients.load(Ordering::Relaxed) >= self.max_clients => {}
                 Ok((stream, peer)) => {
