@@ -18,6 +18,9 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
+#[path = "publisher_poll.rs"]
+mod poll;
+
 /// How long a publisher sleeps before it looks by itself who lives.
 const SLICE: Duration = Duration::from_millis(100);
 

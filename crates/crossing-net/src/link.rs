@@ -170,6 +170,12 @@ impl Link {
         with_socket!(self, socket => local::end_sending(socket), tls => tls.end_sending())
     }
 
+    /// As [`end_sending`](Self::end_sending), without waiting; `false` while there is no room for TLS to say so.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn try_end_sending(&self) -> io::Result<bool> {
+        with_socket!(self, socket => local::end_sending(socket).map(|()| true), tls => tls.try_end_sending())
+    }
+
     pub(crate) fn send_or_ready(&self, bytes: &[u8], wait: Wait) -> io::Result<Progress> {
         with_socket!(self, socket => local::send_or_ready(socket, bytes, wait), tls => tls.send_or_ready(bytes, wait))
     }
@@ -188,6 +194,31 @@ impl Link {
     /// Passes on what was taken but did not go yet (TLS holds encrypted bytes back); `false` when there is no room.
     pub(crate) fn flush(&self) -> io::Result<bool> {
         with_socket!(self, _socket => Ok(true), tls => match tls.flush(Wait::Never) {
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            result => result.map(|()| true),
+        })
+    }
+
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn is_tls(&self) -> bool {
+        with_socket!(self, _socket => false, _tls => true)
+    }
+
+    /// Whether TLS still awaits something from the peer before anything can be sent.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn is_shaking_hands(&self) -> bool {
+        with_socket!(self, _socket => false, tls => tls.is_shaking_hands())
+    }
+
+    /// Goes on with that; `false` while the peer has to say more, or there is no room.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn shake_hands(&self) -> io::Result<bool> {
+        with_socket!(self, _socket => Ok(true), tls => match tls.shake_hands(Wait::Never) {
             Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => Ok(false),
             result => result.map(|()| true),
         })

@@ -78,6 +78,45 @@ impl RawStream {
         &self.link
     }
 
+    /// Reads what has arrived already, for tokio.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn read_now(&self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+        would_block(self.link.recv(buffer, Wait::Never))
+    }
+
+    /// Writes some of `bytes`, of which there are some, if hands were shaken and there is room, for tokio.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn write_now(&self, bytes: &[u8]) -> io::Result<Option<usize>> {
+        if !self.link.shake_hands()? {
+            return Ok(None);
+        }
+        would_block(self.link.send(bytes, Wait::Never))
+    }
+
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn write_error(&self, cause: io::Error) -> crate::Error {
+        self.link.error(cause, WRITE)
+    }
+
+    /// Passes on what TLS holds back; `None` while there is no room, for tokio.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn flush_now(&self) -> Result<Option<()>> {
+        self.link.flush().map(|all| all.then_some(())).map_err(|cause| self.write_error(cause))
+    }
+
+    /// Ends the direction; `None` while there is no room for what TLS says then, for tokio.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn end_now(&self) -> Result<Option<()>> {
+        let ended = self.link.try_end_sending().map(|ended| ended.then_some(()));
+        ended.map_err(|cause| self.link.error(cause, "end sending to"))
+    }
+
+    /// The error of more bytes than were wanted.
+    pub(crate) fn too_much(&self, len: usize, max: usize) -> crate::Error {
+        let kind = ErrorKind::TooLarge { len: len as u64, max: max as u64 };
+        self.link.fault(kind, READ).detail("the peer sent more")
+    }
+
     /// Who is at the other end.
     ///
     /// # Errors
@@ -152,8 +191,7 @@ impl RawStream {
                 return Ok(bytes);
             }
             if bytes.len() > max_len {
-                let kind = ErrorKind::TooLarge { len: bytes.len() as u64, max: max_len as u64 };
-                return Err(self.link.fault(kind, READ).detail("the peer sent more"));
+                return Err(self.too_much(bytes.len(), max_len));
             }
         }
     }
@@ -217,6 +255,15 @@ impl RawStream {
             }
         }
         Ok(())
+    }
+}
+
+/// `None` where there is nothing now.
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+fn would_block(result: io::Result<usize>) -> io::Result<Option<usize>> {
+    match result {
+        Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => Ok(None),
+        result => result.map(Some),
     }
 }
 

@@ -435,6 +435,17 @@ impl Stream {
         &self.link
     }
 
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn shared_link(&self) -> Arc<Link> {
+        Arc::clone(&self.link)
+    }
+
+    /// Takes the peer's introduction; `false` while it has not come.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn try_introduce(&mut self) -> Result<bool> {
+        self.handshake(Wait::Never)
+    }
+
     /// Whether the peer's introduction is awaited, and until when at most.
     #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(crate) fn awaits_introduction(&self) -> Option<Option<Instant>> {
@@ -482,10 +493,14 @@ impl Stream {
         Ok(true)
     }
 
-    /// Ends the direction of the connection, after everything went.
+    /// Ends the direction of the connection, after everything went; `false` while there is no room for what TLS says then.
     #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn end_direction(&self) -> Result<()> {
-        self.link.end_sending().map_err(|cause| self.link.error(cause, "end sending to"))
+    pub(crate) fn try_end_direction(&self) -> Result<bool> {
+        match self.link.try_end_sending() {
+            // As in `end_sending_wait`.
+            Err(cause) if cause.kind() == io::ErrorKind::NotConnected => Ok(true),
+            other => other.map_err(|cause| self.link.error(cause, "end sending to")),
+        }
     }
 
     pub(crate) fn end_sending_timeout(&mut self, timeout: Duration) -> Result<()> {

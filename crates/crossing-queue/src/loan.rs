@@ -143,7 +143,11 @@ impl<T: Payload + ?Sized> Sender<T> {
         Ok(self.loan_of(draft.map_or_else(|| Body::Copy(vec![0; len]), Body::Place)))
     }
 
-    fn try_lend(&self, len: usize, properties: Option<&Properties>) -> Result<Loan<T>, TrySendError> {
+    pub(crate) fn try_lend(
+        &self,
+        len: usize,
+        properties: Option<&Properties>,
+    ) -> Result<Loan<T>, TrySendError> {
         self.check_loan(len, properties)?;
         loop {
             match self.backend().try_draft(len, properties) {
@@ -190,6 +194,18 @@ impl<T: Payload + ?Sized> Loan<T> {
     #[must_use]
     pub fn is_in_place(&self) -> bool {
         matches!(self.body, Body::Place(_))
+    }
+
+    /// Sends a copy of it if there is room now. For those that are not in place.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn try_send_copy(&self) -> Result<(), TrySendError> {
+        let bytes = T::aside_bytes(&self.aside).unwrap_or(match &self.body {
+            Body::Place(draft) => draft,
+            Body::Copy(bytes) => bytes,
+        });
+        let mut message = Message::<[u8]>::of(bytes).priority(self.priority).delay(self.delay);
+        message.ttl = self.ttl;
+        self.sender.try_send_bytes(&message)
     }
 
     /// Sends it. On a `shm:` queue it has its place already and this waits for nothing; elsewhere it waits for room.

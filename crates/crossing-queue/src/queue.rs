@@ -410,7 +410,11 @@ impl<T: Payload + ?Sized> Sender<T> {
     /// [`TrySendError::Full`], and as [`Sender::send_message`].
     #[inline]
     pub fn try_send_message(&self, message: &Message<'_, T>) -> Result<(), TrySendError> {
-        let message = &message.erased();
+        self.try_send_bytes(&message.erased())
+    }
+
+    #[inline]
+    pub(crate) fn try_send_bytes(&self, message: &Message<'_>) -> Result<(), TrySendError> {
         self.check(message).map_err(TrySendError::Os)?;
         if self.0.overflow == Overflow::DropOldest {
             return self.displace(message);

@@ -17,19 +17,23 @@
 //! ```
 
 use crate::poll::{Interest, Poller};
-use crate::{Delivery, Message, Overflow, Payload, RecvError, SendError, TryRecvError, TrySendError};
+use crate::{
+    Delivery, Loan, Message, Overflow, Payload, Priority, Properties, RecvError, SendError, TryRecvError,
+    TrySendError,
+};
+use crossing_sync::Plain;
 use crossing_sys::{Error, Result};
 use tokio::io::unix::AsyncFd;
 
 /// A poller that tokio's reactor watches.
 #[derive(Debug)]
-struct Watched {
+pub(crate) struct Watched {
     poller: AsyncFd<Poller>,
     interest: Interest,
 }
 
 impl Watched {
-    fn new(poller: Poller, endpoint: &str) -> Result<Self> {
+    pub(crate) fn new(poller: Poller, endpoint: &str) -> Result<Self> {
         let interest = poller.interest();
         let wanted = match interest {
             Interest::Readable => tokio::io::Interest::READABLE,
@@ -45,7 +49,7 @@ impl Watched {
 
     /// Tries until it gives something, asleep in between. Nothing is awaited after it gave something, so whoever drops the
     /// future drops nothing else.
-    async fn until<T>(&self, mut attempt: impl FnMut() -> Option<Result<T>>) -> Result<T> {
+    pub(crate) async fn until<T>(&self, mut attempt: impl FnMut() -> Option<Result<T>>) -> Result<T> {
         // A queue that is never empty leaves the other tasks their turn.
         tokio::task::coop::consume_budget().await;
         loop {
@@ -109,6 +113,14 @@ impl<T: Payload + ?Sized> Receiver<T> {
             Err(TryRecvError::Os(error)) => Some(Err(error)),
         };
         self.watched.until(attempt).await.map_err(RecvError::Os)?
+    }
+
+    /// As [`crate::Receiver::try_recv`].
+    ///
+    /// # Errors
+    /// As [`crate::Receiver::try_recv`].
+    pub fn try_recv(&mut self) -> Result<Delivery<T>, TryRecvError> {
+        self.inner.try_recv()
     }
 
     /// Receives at most `max` messages that are there, waiting for the first.
@@ -178,14 +190,146 @@ impl<T: Payload + ?Sized> Sender<T> {
     /// # Errors
     /// As [`crate::Sender::send_message`].
     pub async fn send_message(&mut self, message: &Message<'_, T>) -> Result<(), SendError> {
+        self.until_room(|sender| sender.try_send_message(message)).await
+    }
+
+    /// Sends with `priority`, waiting for room without end.
+    ///
+    /// # Cancel safety
+    /// Safe: if the future is dropped before it is ready, nothing was sent.
+    ///
+    /// # Errors
+    /// As [`crate::Sender::send_with`].
+    pub async fn send_with(&mut self, message: &T, priority: Priority) -> Result<(), SendError> {
+        self.send_message(&Message::of(message).priority(priority)).await
+    }
+
+    /// As [`crate::Sender::try_send`].
+    ///
+    /// # Errors
+    /// As [`crate::Sender::try_send`].
+    pub fn try_send(&mut self, message: &T) -> Result<(), TrySendError> {
+        self.inner.try_send(message)
+    }
+
+    /// As [`crate::Sender::try_send_message`].
+    ///
+    /// # Errors
+    /// As [`crate::Sender::try_send_message`].
+    pub fn try_send_message(&mut self, message: &Message<'_, T>) -> Result<(), TrySendError> {
+        self.inner.try_send_message(message)
+    }
+
+    /// Sends several messages with the lowest priority, in order, waiting for room; says how many were sent.
+    ///
+    /// # Cancel safety
+    /// Safe as far as it goes: the first so many of the messages were sent, but not how many is told. Use
+    /// [`send_some`](Self::send_some) to know.
+    ///
+    /// # Errors
+    /// As [`crate::Sender::send_many`], if not even the first was sent.
+    pub async fn send_many(&mut self, messages: &[&T]) -> Result<usize, SendError> {
+        for (sent, message) in messages.iter().enumerate() {
+            match self.send(message).await {
+                Err(error) if sent == 0 => return Err(error),
+                Err(_) => return Ok(sent),
+                Ok(()) => {}
+            }
+        }
+        Ok(messages.len())
+    }
+
+    /// Sends as many of the messages as there is room for, in order, with the lowest priority; waits for the first. Says how
+    /// many were sent: one at least, unless there are none.
+    ///
+    /// # Cancel safety
+    /// Safe: if the future is dropped before it is ready, nothing was sent.
+    ///
+    /// # Errors
+    /// As [`crate::Sender::send_many`], if not even the first was sent.
+    pub async fn send_some(&mut self, messages: &[&T]) -> Result<usize, SendError> {
+        let Some((first, rest)) = messages.split_first() else { return Ok(0) };
+        self.send(first).await?;
+        // What went wrong will go wrong again, with nothing sent.
+        Ok(1 + rest.iter().take_while(|message| self.inner.try_send(message).is_ok()).count())
+    }
+
+    /// Sends a loan of this sender. On a `shm:` queue it has its place already and this waits for nothing; elsewhere it waits for
+    /// room.
+    ///
+    /// # Cancel safety
+    /// Not safe: the loan is dropped then, and nothing was sent.
+    ///
+    /// # Errors
+    /// As [`Loan::send`].
+    pub async fn send_loan(&mut self, loan: Loan<T>) -> Result<(), SendError> {
+        if loan.is_in_place() {
+            return loan.send();
+        }
+        self.until_room(|_| loan.try_send_copy()).await
+    }
+
+    /// Tries until there is room, if the queue waits for that.
+    async fn until_room<R>(
+        &mut self,
+        attempt: impl Fn(&crate::Sender<T>) -> Result<R, TrySendError>,
+    ) -> Result<R, SendError> {
         let waits = self.inner.overflow() != Overflow::Fail;
-        let attempt = || match self.inner.try_send_message(message) {
-            Ok(()) => Some(Ok(Ok(()))),
+        let attempt = || match attempt(&self.inner) {
+            Ok(done) => Some(Ok(Ok(done))),
             Err(TrySendError::Full) if waits => None,
             Err(TrySendError::Full) => Some(Ok(Err(SendError::Full))),
             Err(TrySendError::TooLarge { len, max }) => Some(Ok(Err(SendError::TooLarge { len, max }))),
             Err(TrySendError::Os(error)) => Some(Err(error)),
         };
         self.watched.until(attempt).await.map_err(SendError::Os)?
+    }
+}
+
+impl<T: Plain> Sender<T> {
+    /// A value to be written in place, waiting for room without end; [`send_loan`](Self::send_loan) sends it.
+    ///
+    /// # Cancel safety
+    /// Safe: if the future is dropped before it is ready, nothing is on loan.
+    ///
+    /// # Errors
+    /// As [`crate::Sender::loan`].
+    pub async fn loan(&mut self) -> Result<Loan<T>, SendError> {
+        self.until_room(crate::Sender::try_loan).await
+    }
+
+    /// A value to be written in place, with these properties, waiting for room without end.
+    ///
+    /// # Cancel safety
+    /// Safe: if the future is dropped before it is ready, nothing is on loan.
+    ///
+    /// # Errors
+    /// As [`crate::Sender::loan_with`].
+    pub async fn loan_with(&mut self, properties: &Properties) -> Result<Loan<T>, SendError> {
+        self.until_room(|sender| sender.try_lend(size_of::<T>(), Some(properties))).await
+    }
+}
+
+impl Sender {
+    /// `len` bytes to be written in place, waiting for room without end; [`send_loan`](Self::send_loan) sends them.
+    ///
+    /// # Cancel safety
+    /// Safe: if the future is dropped before it is ready, nothing is on loan.
+    ///
+    /// # Errors
+    /// As [`crate::Sender::loan_slice`].
+    pub async fn loan_slice(&mut self, len: usize) -> Result<Loan, SendError> {
+        self.until_room(|sender| sender.try_loan_slice(len)).await
+    }
+
+    /// `len` bytes to be written in place, with these properties, waiting for room without end.
+    ///
+    /// # Cancel safety
+    /// Safe: if the future is dropped before it is ready, nothing is on loan.
+    ///
+    /// # Errors
+    /// As [`crate::Sender::loan_slice_with`].
+    pub async fn loan_slice_with(&mut self, len: usize, properties: &Properties) -> Result<Loan, SendError> {
+        self.until_room(|sender| sender.try_lend(len, Some(properties))).await
     }
 }

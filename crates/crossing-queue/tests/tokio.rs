@@ -2,13 +2,11 @@
 #![cfg(unix)] // tokio waits on descriptors there alone
 
 use crossing_queue::tokio::{Receiver, Sender};
-use crossing_queue::{Overflow, Queue, SendError};
+use crossing_queue::{Overflow, Priority, Properties, Queue, SendError, TrySendError};
 use crossing_sys::ErrorKind;
+use crossing_testkit::polls::{a_few, at_most};
 use crossing_testkit::proxy::Random;
 use crossing_testkit::{Child, role, unique_name, watchdog};
-use std::future::Future;
-use std::pin::pin;
-use std::task::Poll;
 use std::time::Duration;
 
 /// Far longer than any machine needs.
@@ -29,20 +27,6 @@ fn places(capacity: u64) -> Vec<(String, Queue)> {
 
 fn number(bytes: &[u8]) -> u32 {
     u32::from_le_bytes(bytes.try_into().unwrap())
-}
-
-/// Polls `future` some times and drops it unless it is ready by then.
-async fn some_polls<T>(future: impl Future<Output = T>, random: &mut Random) -> Option<T> {
-    let mut future = pin!(future);
-    let mut left = random.below(3) + 1;
-    std::future::poll_fn(|context| match future.as_mut().poll(context) {
-        Poll::Ready(value) => Poll::Ready(Some(value)),
-        Poll::Pending => {
-            left -= 1;
-            if left == 0 { Poll::Ready(None) } else { Poll::Pending }
-        }
-    })
-    .await
 }
 
 #[test]
@@ -91,7 +75,7 @@ async fn receiving_survives_dropped_futures() {
         let (mut random, mut wanted, mut dropped) = (Random::new(1), 0, 0);
         while wanted < COUNT {
             let outcome = if random.below(2) == 0 {
-                some_polls(receiver.recv(), &mut random).await
+                a_few(&mut random, receiver.recv()).await
             } else {
                 let time = Duration::from_micros(random.below(200));
                 tokio::time::timeout(time, receiver.recv()).await.ok()
@@ -121,7 +105,7 @@ async fn receiving_many_survives_dropped_futures() {
         assert_eq!(receiver.recv_many(0).await.unwrap().len(), 0);
         while wanted < COUNT {
             let max = random.below(5) as usize + 1;
-            let Some(all) = some_polls(receiver.recv_many(max), &mut random).await else { continue };
+            let Some(all) = a_few(&mut random, receiver.recv_many(max)).await else { continue };
             let all = all.unwrap();
             assert!((1..=max).contains(&all.len()));
             for delivery in all {
@@ -144,7 +128,7 @@ async fn sending_survives_dropped_futures() {
         while number < COUNT {
             let message = number.to_le_bytes();
             let outcome = if random.below(2) == 0 {
-                some_polls(sender.send(&message), &mut random).await
+                a_few(&mut random, sender.send(&message)).await
             } else {
                 let time = Duration::from_micros(random.below(200));
                 tokio::time::timeout(time, sender.send(&message)).await.ok()
@@ -223,4 +207,86 @@ async fn a_full_queue_that_fails_does_not_wait() {
     sender.send(b"1").await.unwrap();
     assert!(matches!(sender.send(b"2").await, Err(SendError::Full)));
     assert!(matches!(sender.send(&[0; 100]).await, Err(SendError::TooLarge { len: 100, max: 8 })));
+}
+
+/// Loans and batches, on one thread: whatever was dropped half-way left nothing in the queue, and took nothing from it.
+#[tokio::test]
+async fn loans_and_batches_survive_dropped_futures() {
+    let _guard = watchdog(LATE);
+    const COUNT: u32 = 4000;
+    for (_, queue) in places(4) {
+        let mut sender = Sender::new(&queue.sender().unwrap()).unwrap();
+        let mut receiver = Receiver::new(&queue.receiver().unwrap()).unwrap();
+        let sending = tokio::spawn(async move {
+            let (mut random, mut number, mut dropped) = (Random::new(5), 0_u32, 0);
+            while number < COUNT {
+                let bytes = number.to_le_bytes();
+                if random.below(2) == 0 {
+                    match a_few(&mut random, sender.loan_slice(bytes.len())).await {
+                        Some(loan) => {
+                            let mut loan = loan.unwrap();
+                            loan.copy_from_slice(&bytes);
+                            // One of the kernel's queues is a copy, which waits for room; dropped, it was not sent.
+                            match at_most(random.below(2) + 1, sender.send_loan(loan)).await {
+                                Some(sent) => {
+                                    sent.unwrap();
+                                    number += 1;
+                                }
+                                None => dropped += 1,
+                            }
+                        }
+                        None => dropped += 1,
+                    }
+                } else {
+                    let batch: Vec<_> = (number..COUNT.min(number + 6)).map(u32::to_le_bytes).collect();
+                    let batch: Vec<&[u8]> = batch.iter().map(|bytes| &bytes[..]).collect();
+                    match a_few(&mut random, sender.send_some(&batch)).await {
+                        Some(sent) => number += sent.unwrap() as u32,
+                        None => dropped += 1,
+                    }
+                }
+                // The only thread's other task, which empties the queue; at times it is full before that.
+                if random.below(8) == 0 {
+                    tokio::task::yield_now().await;
+                }
+            }
+            assert_eq!(sender.send_some(&[]).await.unwrap(), 0);
+            assert_eq!(sender.send_many(&[b"last", b"one!"]).await.unwrap(), 2);
+            dropped
+        });
+        for wanted in 0..COUNT {
+            assert_eq!(number(&receiver.recv().await.unwrap()), wanted, "lost or doubled");
+        }
+        for wanted in [b"last", b"one!"] {
+            assert_eq!(*receiver.recv().await.unwrap(), *wanted);
+        }
+        assert!(receiver.try_recv().is_err());
+        assert!(sending.await.unwrap() > 0, "no future was dropped");
+    }
+}
+
+#[tokio::test]
+async fn values_and_priorities_are_lent_and_sent() {
+    let _guard = watchdog(LATE);
+    let name = format!("shm:{}", unique_name("tokio"));
+    let mut options = Queue::<u64>::options();
+    let queue = options.capacity(2).unlink_on_drop(true).create(&name).unwrap();
+    let mut sender = Sender::new(&queue.sender().unwrap()).unwrap();
+    let mut receiver = Receiver::new(&queue.receiver().unwrap()).unwrap();
+    let mut loan = sender.loan().await.unwrap();
+    *loan = 7;
+    // It has its place from the beginning: with another message the queue is full.
+    sender.send_with(&9, Priority(3)).await.unwrap();
+    assert!(at_most(1, sender.send(&1)).await.is_none());
+    assert!(at_most(1, sender.loan()).await.is_none());
+    assert!(matches!(sender.try_send(&1), Err(TrySendError::Full)));
+    sender.send_loan(loan).await.unwrap();
+    for wanted in [9, 7] {
+        assert_eq!(*receiver.recv().await.unwrap(), wanted);
+    }
+    let mut properties = Properties::new();
+    properties.set("kind", b"x");
+    let loan = sender.loan_with(&properties).await.unwrap();
+    sender.send_loan(loan).await.unwrap();
+    assert_eq!(receiver.recv().await.unwrap().properties().get("kind"), Some(&b"x"[..]));
 }

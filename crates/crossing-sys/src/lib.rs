@@ -29,6 +29,7 @@ pub mod tcp;
 #[cfg(test)]
 mod testing;
 pub mod wait;
+pub mod wakers;
 
 pub use call::{CallError, ServiceError};
 pub use error::{Bytes, Error, ErrorKind, Result};

@@ -37,6 +37,7 @@ pub mod build;
 mod capture;
 mod child;
 mod names;
+pub mod polls;
 pub mod proxy;
 mod role;
 mod runtime_dir;

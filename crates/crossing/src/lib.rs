@@ -44,13 +44,17 @@ pub mod net {
     pub use crossing_net::*;
 }
 
-/// Streams and listeners, senders and receivers of queues, subscribers of topics and waiters of events for tokio, with the
-/// nouns of [`net`], [`queue`] and [`bus`].
+/// What waits, for tokio: streams, listeners, raw streams and sessions, senders and receivers of queues, publishers and
+/// subscribers of topics, waiters of events, clients and servers of services, with the nouns of [`net`], [`queue`], [`bus`] and
+/// [`service`]. Each is made of the blocking one, or as that is, and has its engine below.
 ///
 /// # Platform-specific behavior
 /// Unix alone: elsewhere this is empty.
 #[cfg(feature = "tokio")]
 pub mod tokio {
+    // Those of services are named by themselves, since they are behind one type here, whatever carries them.
+    #[cfg(all(unix, not(crossing_os_stub)))]
+    pub use crate::service::tokio::{Call, Client, Replies, ReplyStream, Request, Server};
     #[cfg(all(unix, not(crossing_os_stub)))]
     pub use crossing_bus::tokio::*;
     #[cfg(all(unix, not(crossing_os_stub)))]

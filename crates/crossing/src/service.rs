@@ -24,6 +24,8 @@ mod loan;
 mod replies;
 mod server;
 mod stream;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+pub(crate) mod tokio;
 
 pub use crate::queue::service::{CallError, ServiceError};
 pub use client::{Call, Client, Reply};

@@ -3,12 +3,18 @@
 use super::ServiceOptions;
 use super::replies::{Parts, Replies};
 use super::several::Servers;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+use crate::link::Link;
 use crate::{RecvHalf, SendHalf, Stream};
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+use crossing_sys::wakers::Place;
+use crossing_sys::wakers::Wakers;
 use crossing_sys::{CallError, Error, ErrorKind, Result, ServiceError};
 use crossing_wire::service::{CALL_LEN, Call as Message, Refusal};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -21,15 +27,16 @@ pub(super) struct Fault(pub(super) CallError, pub(super) Option<String>);
 /// What came of a request.
 type Answer = std::result::Result<Vec<u8>, Fault>;
 
+/// Where the answer comes, and the task that waits for it if none of the threads does.
 #[derive(Debug, Default)]
-struct Slot {
-    answer: Mutex<Option<Answer>>,
+pub(super) struct Slot {
+    answer: Mutex<(Option<Answer>, Option<Waker>)>,
     came: Condvar,
 }
 
 /// What a request waits for.
 #[derive(Debug)]
-enum Awaited {
+pub(super) enum Awaited {
     One(Arc<Slot>),
     Many(Arc<Parts>),
 }
@@ -40,6 +47,8 @@ struct Waiting {
     next: u64,
     /// Why no reply can come any more.
     dead: Option<String>,
+    /// Tasks that wait until another request may go.
+    wakers: Wakers,
 }
 
 /// One connection to a server.
@@ -52,6 +61,11 @@ pub(super) struct Shared {
     dead: AtomicBool,
     max_in_flight: usize,
     name: String,
+    /// Requests that are not wanted any more, which the server was not told yet: as many as may wait, at most.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) owed: Mutex<Vec<u64>>,
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) link: Arc<Link>,
 }
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -66,6 +80,10 @@ impl Connection {
     pub(super) fn new(stream: Stream, name: String, options: &ServiceOptions) -> Result<Self> {
         let (sender, receiver) = stream.split()?;
         let shared = Arc::new(Shared {
+            #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+            link: sender.0.shared_link(),
+            #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+            owed: Mutex::default(),
             sender: Mutex::new(sender),
             waiting: Mutex::default(),
             room: Condvar::new(),
@@ -96,8 +114,8 @@ impl Drop for Connection {
 /// [several](ServiceOptions::connect_any) asks the others, and connects again by itself.
 #[derive(Debug, Clone)]
 pub struct Client {
-    servers: Arc<Servers>,
-    max_parts: u16,
+    pub(super) servers: Arc<Servers>,
+    pub(super) max_parts: u16,
 }
 
 impl Client {
@@ -212,7 +230,7 @@ impl Call {
         let deadline = deadline.into();
         let mut answer = lock(&self.slot.answer);
         loop {
-            if let Some(answer) = answer.take() {
+            if let Some(answer) = answer.0.take() {
                 return answer.map_err(|fault| self.shared.error(fault));
             }
             answer = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
@@ -266,63 +284,118 @@ impl Shared {
     ) -> Result<u64> {
         let mut waiting = lock(&self.waiting);
         let id = loop {
-            if let Some(text) = &waiting.dead {
-                return Err(self.error(Fault(CallError::NoServer, Some(text.clone()))));
-            }
-            if waiting.slots.len() < self.max_in_flight {
-                let id = waiting.next;
-                waiting.next += 1;
-                waiting.slots.insert(id, awaited());
+            if let Some(id) = self.enter(&mut waiting, &awaited)? {
                 break id;
             }
             waiting = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
                 None => self.room.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => {
-                    let text = "as many requests as may were waiting for replies".to_owned();
-                    return Err(self.error(Fault(CallError::DeadlinePassed, Some(text))));
-                }
+                Some(Duration::ZERO) => return Err(self.crowded()),
                 Some(left) => self.room.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0,
             };
         };
         drop(waiting);
+        let frame = Self::frame(id, window, deadline, request);
+        let sent = lock(&self.sender).send_deadline(&frame, deadline);
+        sent.map_err(|error| {
+            self.forget(id);
+            self.not_sent(error)
+        })?;
+        Ok(id)
+    }
+
+    /// Gives a request its number, if another one may go now.
+    fn enter(&self, waiting: &mut Waiting, awaited: impl Fn() -> Awaited) -> Result<Option<u64>> {
+        if let Some(text) = &waiting.dead {
+            return Err(self.error(Fault(CallError::NoServer, Some(text.clone()))));
+        }
+        if waiting.slots.len() >= self.max_in_flight {
+            return Ok(None);
+        }
+        let id = waiting.next;
+        waiting.next += 1;
+        waiting.slots.insert(id, awaited());
+        Ok(Some(id))
+    }
+
+    /// The time was over before another request could go.
+    pub(super) fn crowded(&self) -> Error {
+        let text = "as many requests as may were waiting for replies".to_owned();
+        self.error(Fault(CallError::DeadlinePassed, Some(text)))
+    }
+
+    pub(super) fn frame(id: u64, window: u16, deadline: Option<Instant>, request: &[u8]) -> Vec<u8> {
         let millis = deadline.map_or(0, |at| {
             let left = at.saturating_duration_since(Instant::now()).as_millis();
             u32::try_from(left).unwrap_or(u32::MAX).max(1)
         });
         let mut frame = Vec::with_capacity(CALL_LEN + request.len());
         Message::Request { id, millis, window, payload: request }.encode(&mut frame);
-        let sent = lock(&self.sender).send_deadline(&frame, deadline);
-        sent.map_err(|error| {
-            self.forget(id);
-            match error.kind() {
-                // A frame of which not all went is no request.
-                ErrorKind::Disconnected => self.error(Fault(CallError::NoServer, Some(error.to_string()))),
-                ErrorKind::TimedOut => self.error(Fault(
-                    CallError::DeadlinePassed,
-                    Some("the server does not take the request".to_owned()),
-                )),
-                _ => error,
-            }
-        })?;
-        Ok(id)
+        frame
+    }
+
+    /// Why a request did not go.
+    pub(super) fn not_sent(&self, error: Error) -> Error {
+        match error.kind() {
+            // A frame of which not all went is no request.
+            ErrorKind::Disconnected => self.error(Fault(CallError::NoServer, Some(error.to_string()))),
+            ErrorKind::TimedOut => self.error(Fault(
+                CallError::DeadlinePassed,
+                Some("the server does not take the request".to_owned()),
+            )),
+            _ => error,
+        }
+    }
+
+    /// As [`enter`](Self::enter); if none may go, the task of `waker` waits in `place`.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn enter_or_wait(
+        &self,
+        place: &mut Place,
+        waker: &Waker,
+        awaited: impl Fn() -> Awaited,
+    ) -> Option<Result<u64>> {
+        let mut waiting = lock(&self.waiting);
+        waiting.wakers.leave(place);
+        let entered = self.enter(&mut waiting, awaited).transpose();
+        if entered.is_none() {
+            waiting.wakers.wait(place, waker);
+        }
+        entered
+    }
+
+    /// The task waits for that no more. If it was woken, the next one is.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn leave_place(&self, place: &mut Place) {
+        let mut waiting = lock(&self.waiting);
+        if waiting.wakers.leave(place) {
+            waiting.wakers.wake_one();
+        }
     }
 
     /// Whether it was still waiting.
-    fn forget(&self, id: u64) -> bool {
-        let known = lock(&self.waiting).slots.remove(&id).is_some();
+    pub(super) fn forget(&self, id: u64) -> bool {
+        let mut waiting = lock(&self.waiting);
+        let known = waiting.slots.remove(&id).is_some();
         if known {
             self.room.notify_one();
+            waiting.wakers.wake_one();
         }
         known
     }
 
     /// The answer is not wanted any more, if it did not come.
     pub(super) fn leave(&self, id: u64) {
+        if !lock(&self.waiting).slots.contains_key(&id) {
+            return;
+        }
+        // Until the notice has gone nobody else sends, who may have its place then: the server is to hear of this first, or that
+        // one would be one too many.
+        let mut sender = lock(&self.sender);
         if self.forget(id) {
             let mut frame = Vec::with_capacity(CALL_LEN);
             Message::Cancel { id }.encode(&mut frame);
             // If there is no room now, the server learns it from the time that the request has, or by its next part.
-            let _ = lock(&self.sender).try_send(&frame);
+            let _ = sender.try_send(&frame);
         }
     }
 
@@ -359,6 +432,7 @@ impl Shared {
         }
         waiting.dead = Some(reason);
         self.room.notify_all();
+        waiting.wakers.wake_all();
     }
 
     /// A part came.
@@ -385,7 +459,12 @@ impl Shared {
         answer: std::result::Result<Option<&[u8]>, Fault>,
     ) -> std::result::Result<(), String> {
         // One that was cancelled is not there any more.
-        let Some(awaited) = lock(&self.waiting).slots.remove(&id) else { return Ok(()) };
+        let awaited = {
+            let mut waiting = lock(&self.waiting);
+            let Some(awaited) = waiting.slots.remove(&id) else { return Ok(()) };
+            waiting.wakers.wake_one();
+            awaited
+        };
         self.room.notify_one();
         match (awaited, answer) {
             (Awaited::One(slot), Ok(None)) => {
@@ -405,8 +484,26 @@ impl Shared {
 
 impl Slot {
     fn put(&self, answer: Answer) {
-        *lock(&self.answer) = Some(answer);
+        let waker = {
+            let mut slot = lock(&self.answer);
+            slot.0 = Some(answer);
+            slot.1.take()
+        };
         self.came.notify_one();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+
+    /// Takes the answer; if it has not come, the task of `waker` waits for it.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn take_or_wait(&self, waker: &Waker) -> Option<Answer> {
+        let mut slot = lock(&self.answer);
+        let answer = slot.0.take();
+        if answer.is_none() {
+            slot.1 = Some(waker.clone());
+        }
+        answer
     }
 }
 

@@ -1,10 +1,14 @@
 //! Requests and replies over sockets.
 
 mod client;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+mod now;
 mod replies;
 mod server;
 mod several;
 mod stream;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+pub(crate) mod tokio;
 
 pub use client::{Call, Client};
 pub use replies::Replies;

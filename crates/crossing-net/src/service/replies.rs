@@ -9,6 +9,7 @@ use crossing_sys::{Error, ErrorKind, Result};
 use crossing_wire::service::{CALL_LEN, Call as Message};
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// Parts that came and were not taken.
@@ -25,11 +26,13 @@ struct State {
     allowed: u32,
     /// Nothing comes any more.
     end: Option<std::result::Result<(), Fault>>,
+    /// The task that waits for the next, if no thread does.
+    waker: Option<Waker>,
 }
 
 impl Parts {
     pub(super) fn new(window: u16) -> Self {
-        let state = State { waiting: VecDeque::new(), allowed: window.into(), end: None };
+        let state = State { waiting: VecDeque::new(), allowed: window.into(), end: None, waker: None };
         Self { state: Mutex::new(state), came: Condvar::new() }
     }
 
@@ -42,6 +45,9 @@ impl Parts {
         state.allowed = allowed;
         state.waiting.push_back(payload.to_vec());
         self.came.notify_one();
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
         Ok(())
     }
 
@@ -51,6 +57,9 @@ impl Parts {
         state.waiting.extend(last.map(<[u8]>::to_vec));
         state.end = Some(end);
         self.came.notify_one();
+        if let Some(waker) = state.waker.take() {
+            waker.wake();
+        }
     }
 }
 
@@ -223,6 +232,53 @@ impl Replies {
         state.allowed = state.allowed.saturating_sub(parts);
         drop(state);
         self.taken += parts;
+    }
+}
+
+/// For tasks, which wait for nothing here.
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+impl Replies {
+    /// The next part or the end, if it is there; if not, the task of `waker` waits for it.
+    pub(super) fn recv_or_wait(&mut self, waker: &Waker) -> Option<Result<Option<Vec<u8>>>> {
+        {
+            let mut state = lock(&self.parts.state);
+            if state.waiting.is_empty() && state.end.is_none() {
+                state.waker = Some(waker.clone());
+                return None;
+            }
+        }
+        // It does not wait: there is something.
+        Some(self.recv_deadline(Instant::now()))
+    }
+
+    /// Whether something is to be granted before waiting for more.
+    pub(super) fn owes(&self) -> bool {
+        self.taken >= self.window.div_ceil(2) || self.unflushed
+    }
+
+    /// Grants it, as far as that goes now; the rest is [owed](Self::owes).
+    pub(super) fn try_grant(&mut self) -> Result<()> {
+        if self.taken >= self.window.div_ceil(2) {
+            self.grant_now();
+        }
+        if self.unflushed {
+            self.unflushed = !super::now::at_once(&self.shared.sender, |sender| sender.try_flush())?;
+        }
+        Ok(())
+    }
+
+    /// The time of the call is over.
+    pub(super) fn expire(&mut self) -> Error {
+        lock(&self.parts.state).end = Some(Err(late()));
+        self.shared.error(late())
+    }
+
+    pub(super) fn connection(&self) -> (&Arc<Shared>, u64) {
+        (&self.shared, self.id)
+    }
+
+    pub(super) fn call_deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 }
 

@@ -6,11 +6,16 @@ use super::stream::{ReplyStream, Ticket};
 use crate::link::Link;
 use crate::{Endpoint, Listener, Peer, SendHalf, Stream};
 use crossing_sys::local::Wait;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+use crossing_sys::wakers::Place;
+use crossing_sys::wakers::Wakers;
 use crossing_sys::{Error, ErrorKind, Result, ServiceError};
 use crossing_wire::service::{Call as Message, Refusal};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError, Weak};
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -26,12 +31,14 @@ pub(super) const REPLY: &str = "reply to";
 /// One client's connection.
 #[derive(Debug)]
 pub(super) struct Connection {
-    sender: Mutex<SendHalf>,
+    pub(super) sender: Mutex<SendHalf>,
     /// Requests that were not answered.
     open: Mutex<HashMap<u64, Arc<Ticket>>>,
-    peer: Peer,
-    slow: Duration,
+    pub(super) peer: Peer,
+    pub(super) slow: Duration,
     cut: AtomicBool,
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) link: Arc<Link>,
 }
 
 #[derive(Debug)]
@@ -40,6 +47,8 @@ struct Shared {
     listener: Listener,
     requests: Mutex<VecDeque<Request>>,
     came: Condvar,
+    /// Tasks that wait for one.
+    wakers: Mutex<Wakers>,
     connections: Mutex<Vec<Weak<Connection>>>,
     clients: AtomicUsize,
     closed: AtomicBool,
@@ -73,6 +82,7 @@ impl Server {
             listener,
             requests: Mutex::default(),
             came: Condvar::new(),
+            wakers: Mutex::default(),
             connections: Mutex::default(),
             clients: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -160,6 +170,73 @@ impl Server {
                 }
             };
         }
+    }
+}
+
+/// For tasks, which wait for nothing here.
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+impl Server {
+    /// The next request that is still wanted, and whether its time is over; if there is none, the task of `waker` waits in
+    /// `place`.
+    pub(super) fn recv_or_wait(&self, place: &mut Place, waker: &Waker) -> Option<(Request, bool)> {
+        // Before the look: what comes after it wakes.
+        lock(&self.shared.wakers).wait(place, waker);
+        let next = self.next();
+        if next.is_some() {
+            self.leave_place(place);
+        }
+        next
+    }
+
+    /// The next request that is still wanted, and whether its time is over.
+    pub(super) fn next(&self) -> Option<(Request, bool)> {
+        let mut requests = lock(&self.shared.requests);
+        loop {
+            let request = requests.pop_front()?;
+            if !request.is_cancelled() {
+                let late = request.deadline.is_some_and(|at| at <= Instant::now());
+                return Some((request, late));
+            }
+        }
+    }
+
+    /// The task waits for that no more. If it was woken, the next one is.
+    pub(super) fn leave_place(&self, place: &mut Place) {
+        let mut wakers = lock(&self.shared.wakers);
+        if wakers.leave(place) {
+            wakers.wake_one();
+        }
+    }
+}
+
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+impl Request {
+    /// The last that there is to say, for who passes it on; `None` when nothing is.
+    pub(super) fn last_words<'a>(&mut self, message: impl FnOnce(u64) -> Message<'a>) -> Option<Vec<u8>> {
+        if self.answered {
+            return None;
+        }
+        self.answered = true;
+        self.connection.forget(self.id);
+        if self.is_cancelled() {
+            return None;
+        }
+        let mut frame = Vec::new();
+        message(self.id).encode(&mut frame);
+        Some(frame)
+    }
+}
+
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+impl Connection {
+    fn forget(&self, id: u64) {
+        // Before the last words go: with them the client may send the next request.
+        lock(&self.open).remove(&id);
+    }
+
+    /// The client does not read: no reply after this one could be told from its rest.
+    pub(super) fn cut_off(&self) {
+        self.cut.store(true, Ordering::Release);
     }
 }
 
@@ -365,6 +442,8 @@ impl Shared {
     fn read(&self, stream: Stream, peer: Peer) {
         let Ok((sender, mut receiver)) = stream.split() else { return };
         let connection = Arc::new(Connection {
+            #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+            link: sender.0.shared_link(),
             sender: Mutex::new(sender),
             open: Mutex::default(),
             peer,
@@ -436,6 +515,7 @@ impl Shared {
         };
         lock(&self.requests).push_back(request);
         self.came.notify_one();
+        lock(&self.wakers).wake_one();
         true
     }
 }

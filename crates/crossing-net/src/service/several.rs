@@ -7,6 +7,7 @@
 use super::ServiceOptions;
 use super::client::{CALL, Connection, Shared, lock};
 use crate::{Endpoint, ToEndpoint};
+use crossing_sys::wakers::Wakers;
 use crossing_sys::{CallError, Error, ErrorKind, Result};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -37,6 +38,8 @@ pub(super) struct Servers {
     places: Mutex<Vec<Place>>,
     /// An attempt ended.
     tried: Condvar,
+    /// Tasks that wait for that.
+    wakers: Mutex<Wakers>,
     turn: AtomicUsize,
     options: ServiceOptions,
 }
@@ -70,6 +73,7 @@ impl Servers {
             only,
             places: Mutex::new(places),
             tried: Condvar::new(),
+            wakers: Mutex::default(),
             turn: AtomicUsize::new(0),
             options: options.clone(),
         }
@@ -95,15 +99,8 @@ impl Servers {
         }
         let mut places = lock(&self.places);
         loop {
-            let none = !places.iter().any(Place::lives);
-            for at in 0..places.len() {
-                self.again(&mut places[at], at, none);
-            }
-            if let Some(chosen) = self.next(&places) {
-                return Ok(chosen);
-            }
-            if !places.iter().any(|place| place.trying) {
-                return Err(Self::nobody(&places));
+            if let Some(chosen) = self.look(&mut places) {
+                return chosen;
             }
             places = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
                 None => self.tried.wait(places).unwrap_or_else(PoisonError::into_inner),
@@ -114,6 +111,44 @@ impl Servers {
                 Some(left) => self.tried.wait_timeout(places, left).unwrap_or_else(PoisonError::into_inner).0,
             };
         }
+    }
+
+    /// The one whose turn it is, or an error when there is none; `None`: attempts are under way.
+    fn look(self: &Arc<Self>, places: &mut [Place]) -> Option<Result<Arc<Shared>>> {
+        let none = !places.iter().any(Place::lives);
+        for (at, place) in places.iter_mut().enumerate() {
+            self.again(place, at, none);
+        }
+        if let Some(chosen) = self.next(places) {
+            return Some(Ok(chosen));
+        }
+        let trying = places.iter().any(|place| place.trying);
+        (!trying).then(|| Err(Self::nobody(places)))
+    }
+
+    /// As [`choose`](Self::choose), without waiting: the task of `waker` does, in `place`, while attempts are under way.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn choose_or_wait(
+        self: &Arc<Self>,
+        place: &mut crossing_sys::wakers::Place,
+        waker: &std::task::Waker,
+    ) -> Option<Result<Arc<Shared>>> {
+        if let Some(connection) = &self.only {
+            return Some(Ok(Arc::clone(&connection.0)));
+        }
+        // Before the look: what comes after it wakes.
+        lock(&self.wakers).wait(place, waker);
+        let chosen = self.look(&mut lock(&self.places));
+        if chosen.is_some() {
+            self.leave_place(place);
+        }
+        chosen
+    }
+
+    /// The task waits for that no more.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn leave_place(&self, place: &mut crossing_sys::wakers::Place) {
+        lock(&self.wakers).leave(place);
     }
 
     /// By turns; one that has room for a request, if there is one.
@@ -172,6 +207,8 @@ impl Servers {
             }
         }
         servers.tried.notify_all();
+        drop(places);
+        lock(&servers.wakers).wake_all();
     }
 
     fn names(places: &[Place]) -> String {

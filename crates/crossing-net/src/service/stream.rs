@@ -2,10 +2,15 @@
 
 use super::client::lock;
 use super::server::{REPLY, Request};
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+use crossing_sys::wakers::Place;
+use crossing_sys::wakers::Wakers;
 use crossing_sys::{CallError, Error, ErrorKind, Result};
 use crossing_wire::service::{Call as Message, Refusal};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// What the client says of a request that it made.
@@ -17,6 +22,8 @@ pub(super) struct Ticket {
     /// How many more parts it takes now.
     credit: Mutex<u32>,
     changed: Condvar,
+    /// Tasks that wait for either.
+    wakers: Mutex<Wakers>,
 }
 
 impl Ticket {
@@ -26,6 +33,7 @@ impl Ticket {
             parts: window != 0,
             credit: Mutex::new(window.into()),
             changed: Condvar::new(),
+            wakers: Mutex::default(),
         }
     }
 
@@ -36,6 +44,7 @@ impl Ticket {
             let _credit = lock(&self.credit);
             self.changed.notify_all();
         }
+        lock(&self.wakers).wake_all();
     }
 
     pub(super) fn is_cancelled(&self) -> bool {
@@ -50,6 +59,27 @@ impl Ticket {
         let mut credit = lock(&self.credit);
         *credit = credit.saturating_add(parts);
         self.changed.notify_all();
+        drop(credit);
+        lock(&self.wakers).wake_all();
+    }
+
+    /// Until it is cancelled, or with `take` until there is the right to send a part, which is taken then; `false`: the task of
+    /// `waker` waits in `place`.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn changed_or_wait(&self, take: bool, place: &mut Place, waker: &Waker) -> bool {
+        // Before the look: what comes after it wakes.
+        lock(&self.wakers).wait(place, waker);
+        let done = self.is_cancelled() || (take && self.take(Some(Instant::now())));
+        if done {
+            self.leave_place(place);
+        }
+        done
+    }
+
+    /// The task waits for that no more.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn leave_place(&self, place: &mut Place) {
+        lock(&self.wakers).leave(place);
     }
 
     /// Takes the right to send a part, waiting for it until `deadline`; `false`: there was none, or it was cancelled.

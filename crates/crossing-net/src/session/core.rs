@@ -8,6 +8,7 @@
 use super::SEND;
 use crate::link::Link;
 use crossing_sys::local::Wait;
+use crossing_sys::wakers::Wakers;
 use crossing_sys::{Error, ErrorKind, Result};
 use crossing_wire::session::{Cause, Event, Loss, Phase, SendError, Session as Engine};
 use std::collections::VecDeque;
@@ -38,6 +39,8 @@ pub(crate) struct State {
     pub(crate) dropped: bool,
     /// Connections can be made or accepted; without that a broken one is the end.
     pub(crate) can_resume: bool,
+    /// Tasks that wait, beside the threads that do.
+    pub(crate) wakers: Wakers,
 }
 
 #[derive(Debug)]
@@ -62,6 +65,7 @@ impl Core {
             loss: None,
             dropped: false,
             can_resume: true,
+            wakers: Wakers::default(),
         };
         Arc::new(Self { state: Mutex::new(state), changed: Condvar::new(), name })
     }
@@ -143,7 +147,13 @@ impl Core {
             }
             state.events.push_back(event);
         }
+        self.tell(state);
+    }
+
+    /// Wakes who waits.
+    fn tell(&self, state: &mut State) {
         self.changed.notify_all();
+        state.wakers.wake_all();
     }
 
     fn write_when_there_is_room(self: Arc<Self>) {
@@ -210,7 +220,7 @@ impl Core {
         let mut left = state.engine.output().to_vec();
         state.engine.consume(left.len(), Instant::now());
         state.link = None;
-        self.changed.notify_all();
+        self.tell(&mut state);
         drop(state);
         while !left.is_empty() {
             match link.send(&left, wait) {
@@ -226,26 +236,33 @@ impl Core {
     pub(crate) fn send(self: &Arc<Self>, message: &[u8], wait: Wait) -> Result<bool> {
         let mut state = self.lock();
         loop {
-            match state.engine.send(message) {
-                Ok(()) => {
-                    self.flush(&mut state);
-                    return Ok(true);
-                }
-                Err(SendError::Full) => {}
-                Err(SendError::TooLarge { max }) => {
-                    let kind = ErrorKind::TooLarge { len: message.len() as u64, max: max as u64 };
-                    let error = self.fault(kind, SEND).detail("the peer accepts no longer messages");
-                    return Err(error.fix("split the message, or raise max_frame_len on the receiving side"));
-                }
-                Err(SendError::Over) => return Err(self.over(&state, SEND)),
-                Err(_) => {
-                    let error = self.fault(ErrorKind::ApiMisuse, SEND);
-                    return Err(error.detail("sending was ended on this side"));
-                }
+            if self.take(&mut state, message)? {
+                return Ok(true);
             }
             match self.rest(state, wait) {
                 Some(woken) => state = woken,
                 None => return Ok(false),
+            }
+        }
+    }
+
+    /// Takes a message to send, if there is room now.
+    pub(crate) fn take(self: &Arc<Self>, state: &mut State, message: &[u8]) -> Result<bool> {
+        match state.engine.send(message) {
+            Ok(()) => {
+                self.flush(state);
+                Ok(true)
+            }
+            Err(SendError::Full) => Ok(false),
+            Err(SendError::TooLarge { max }) => {
+                let kind = ErrorKind::TooLarge { len: message.len() as u64, max: max as u64 };
+                let error = self.fault(kind, SEND).detail("the peer accepts no longer messages");
+                Err(error.fix("split the message, or raise max_frame_len on the receiving side"))
+            }
+            Err(SendError::Over) => Err(self.over(state, SEND)),
+            Err(_) => {
+                let error = self.fault(ErrorKind::ApiMisuse, SEND);
+                Err(error.detail("sending was ended on this side"))
             }
         }
     }

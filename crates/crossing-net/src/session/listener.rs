@@ -5,12 +5,17 @@ use super::{Session, SessionOptions};
 use crate::link::Link;
 use crate::{Endpoint, Listener, Peer};
 use crossing_sys::local::Wait;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+use crossing_sys::wakers::Place;
+use crossing_sys::wakers::Wakers;
 use crossing_sys::{Error, ErrorKind, Result};
 use crossing_wire::session::{Introduction, Phase, Refusal, Session as Engine, SessionId};
 use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+use std::task::Waker;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -32,6 +37,8 @@ struct Known {
 struct Table {
     sessions: HashMap<SessionId, Known>,
     waiting: VecDeque<(Session, Peer)>,
+    /// Tasks that wait for one, beside the threads that do.
+    wakers: Wakers,
 }
 
 #[derive(Debug)]
@@ -98,6 +105,23 @@ impl SessionListener {
     /// As [`accept`](Self::accept).
     pub fn try_accept(&self) -> Result<Option<(Session, Peer)>> {
         Ok(self.shared.lock().waiting.pop_front())
+    }
+
+    /// Takes the next new session; if there is none, the task of `waker` waits in `place`.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn accept_or_wait(&self, place: &mut Place, waker: &Waker) -> Option<(Session, Peer)> {
+        let mut table = self.shared.lock();
+        let taken = table.waiting.pop_front();
+        if taken.is_none() {
+            table.wakers.wait(place, waker);
+        }
+        taken
+    }
+
+    /// It does not wait any more.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn leave(&self, place: &mut Place) {
+        self.shared.lock().wakers.leave(place);
     }
 
     /// Takes the next new session, waiting at most `timeout`.
@@ -275,6 +299,7 @@ impl Shared {
         table.sessions.insert(id, Known { core: Arc::clone(&core), peer, over_since: None });
         table.waiting.push_back((session, peer));
         self.came.notify_one();
+        table.wakers.wake_all();
         Ok((core, generation))
     }
 }

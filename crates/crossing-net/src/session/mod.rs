@@ -1,6 +1,6 @@
 //! Sessions: streams that outlive their connections.
 
-mod core;
+pub(crate) mod core;
 mod listener;
 mod options;
 
@@ -10,7 +10,7 @@ pub use crossing_wire::session::{
 pub use listener::SessionListener;
 pub use options::{SessionConnector, SessionListenerOptions, SessionOptions};
 
-use self::core::Core;
+use self::core::{Core, State};
 use crossing_sys::local::Wait;
 use crossing_sys::{Error, ErrorKind, Result};
 use crossing_wire::session::{Phase, Received};
@@ -134,27 +134,38 @@ impl Session {
         let core = Arc::clone(&self.core);
         let mut state = core.lock();
         loop {
-            let over = state.engine.phase() == Phase::Over;
-            match state.engine.recv() {
-                Received::Message(message) => {
-                    self.message.clear();
-                    self.message.extend_from_slice(message);
-                    if state.engine.owes_ack() {
-                        core.flush(&mut state);
-                    }
-                    return Ok(true);
-                }
-                Received::Ended => {
-                    core.flush(&mut state);
-                    let error = core.fault(ErrorKind::Disconnected, RECV);
-                    return Err(error.detail("it ended its stream; everything that it sent was received"));
-                }
-                Received::Nothing if over => return Err(core.over(&state, RECV)),
-                Received::Nothing => core.flush(&mut state),
+            if self.take(&mut state)? {
+                return Ok(true);
             }
-            match self.core.rest(state, wait) {
+            match core.rest(state, wait) {
                 Some(woken) => state = woken,
                 None => return Ok(false),
+            }
+        }
+    }
+
+    /// Takes the next message into `message`, if it has arrived.
+    pub(crate) fn take(&mut self, state: &mut State) -> Result<bool> {
+        let core = &self.core;
+        let over = state.engine.phase() == Phase::Over;
+        match state.engine.recv() {
+            Received::Message(message) => {
+                self.message.clear();
+                self.message.extend_from_slice(message);
+                if state.engine.owes_ack() {
+                    core.flush(state);
+                }
+                Ok(true)
+            }
+            Received::Ended => {
+                core.flush(state);
+                let error = core.fault(ErrorKind::Disconnected, RECV);
+                Err(error.detail("it ended its stream; everything that it sent was received"))
+            }
+            Received::Nothing if over => Err(core.over(state, RECV)),
+            Received::Nothing => {
+                core.flush(state);
+                Ok(false)
             }
         }
     }
@@ -196,17 +207,23 @@ impl Session {
         let wait = Wait::at_most(timeout);
         let mut state = self.core.lock();
         loop {
-            if state.engine.is_drained() {
+            if self.drained(&state)? {
                 return Ok(());
-            }
-            if state.engine.phase() == Phase::Over {
-                return Err(self.core.over(&state, SEND));
             }
             let Some(woken) = self.core.rest(state, wait) else {
                 let error = self.core.fault(ErrorKind::TimedOut, "await the peer's acknowledgement on");
                 return Err(error.detail("the peer did not take everything yet"));
             };
             state = woken;
+        }
+    }
+
+    /// Whether the peer took everything.
+    pub(crate) fn drained(&self, state: &State) -> Result<bool> {
+        match state.engine.phase() {
+            _ if state.engine.is_drained() => Ok(true),
+            Phase::Over => Err(self.core.over(state, SEND)),
+            _ => Ok(false),
         }
     }
 
@@ -226,29 +243,53 @@ impl Session {
     pub fn close(mut self, timeout: Duration) -> Result<()> {
         let deadline = Instant::now().checked_add(timeout);
         self.end_sending();
-        // What the peer still sends must be taken, or it might never come to reading.
+        let core = Arc::clone(&self.core);
+        let mut state = core.lock();
         let result = loop {
-            let received = self.recv_wait(crate::link::until(deadline));
-            let state = self.core.lock();
-            match (received, state.engine.phase()) {
-                (_, Phase::Over) if state.loss.is_none() => break Ok(()),
-                (Err(error), Phase::Over) => break Err(error),
-                (Ok(true), _) => continue,
-                _ => {}
+            if let Some(result) = self.ended(&mut state) {
+                drop(state);
+                break result;
             }
-            // Its end has come; its acknowledgement of ours is awaited.
-            if deadline.is_some_and(|at| Instant::now() >= at) {
-                break match state.engine.is_drained() {
-                    true => Ok(()),
-                    false => Err(self.late()),
-                };
-            }
-            if state.engine.peer_ended() {
-                drop(self.core.sleep(state, deadline));
+            match core.rest(state, crate::link::until(deadline)) {
+                Some(woken) => state = woken,
+                None => break self.expired(),
             }
         };
         drop(self);
         result
+    }
+
+    /// Whether the end has come on both sides. What the peer still sends is taken, or it might never come to reading.
+    pub(crate) fn ended(&mut self, state: &mut State) -> Option<Result<()>> {
+        loop {
+            let received = self.take(state);
+            return match (received, state.engine.phase()) {
+                (_, Phase::Over) if state.loss.is_none() => Some(Ok(())),
+                (Err(error), Phase::Over) => Some(Err(error)),
+                (Ok(true), _) => continue,
+                // Its end has come; its acknowledgement of ours is awaited.
+                _ => None,
+            };
+        }
+    }
+
+    /// What came of ending it when the time is over.
+    pub(crate) fn expired(&self) -> Result<()> {
+        match self.core.lock().engine.is_drained() {
+            true => Ok(()),
+            false => Err(self.late()),
+        }
+    }
+
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
+    /// What [`take`](Self::take) took.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn message(&self) -> &[u8] {
+        &self.message
     }
 
     fn late(&self) -> Error {
@@ -264,6 +305,11 @@ pub struct SessionSender {
 }
 
 impl SessionSender {
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn core(&self) -> &Arc<Core> {
+        &self.core
+    }
+
     /// As [`Session::send`].
     ///
     /// # Errors

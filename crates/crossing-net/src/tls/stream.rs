@@ -110,12 +110,20 @@ impl TlsStream {
         lock(&self.engine).handshake_kind() == Some(rustls::HandshakeKind::Resumed)
     }
 
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn is_shaking_hands(&self) -> bool {
+        lock(&self.engine).is_handshaking()
+    }
+
     /// Awaits the end of the handshake.
-    fn shake_hands(&self, wait: Wait) -> io::Result<()> {
+    pub(crate) fn shake_hands(&self, wait: Wait) -> io::Result<()> {
         while lock(&self.engine).is_handshaking() {
             self.flush(wait)?;
             // Another thread that receives does this meanwhile.
             let Ok(mut incoming) = self.incoming.try_lock() else {
+                if wait == Wait::Never {
+                    return Err(io::ErrorKind::WouldBlock.into());
+                }
                 if matches!(wait, Wait::Until(at) if Instant::now() >= at) {
                     return Err(io::ErrorKind::TimedOut.into());
                 }
@@ -273,6 +281,18 @@ impl TlsStream {
     pub(crate) fn wait_writable(&self, deadline: Instant) -> io::Result<bool> {
         let interest = Ready { readable: false, writable: true };
         local::wait_ready(&self.tcp, interest, Some(deadline)).map(|ready| ready.writable)
+    }
+
+    /// As [`end_sending`](Self::end_sending), without waiting; `false` while there is no room.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn try_end_sending(&self) -> io::Result<bool> {
+        // Said once, however often.
+        lock(&self.engine).send_close_notify();
+        match self.flush(Wait::Never) {
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => Ok(false),
+            Err(cause) => Err(cause),
+            Ok(()) => local::end_sending(&self.tcp).map(|()| true),
+        }
     }
 
     /// Tells the peer that nothing more comes.

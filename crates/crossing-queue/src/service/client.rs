@@ -17,16 +17,22 @@ use crate::payload::Payload;
 use crate::queue::{Queue, Receiver};
 use crossing_shm::Segment;
 use crossing_sys::process::monotonic_nanos;
+use crossing_sys::wakers::Wakers;
 use crossing_sys::{CallError, Error, ErrorKind, Result};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 use zerocopy::IntoBytes;
 
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+#[path = "client_tasks.rs"]
+mod tasks;
+
 /// What came of a call.
-type Answer = std::result::Result<Delivery, Fault>;
+pub(super) type Answer = std::result::Result<Delivery, Fault>;
 
 #[derive(Debug)]
 struct Waiting {
@@ -35,6 +41,17 @@ struct Waiting {
     /// It comes in parts, elsewhere.
     parts: bool,
     answer: Option<Answer>,
+    /// The task that waits for it, if no thread does.
+    waker: Option<Waker>,
+}
+
+impl Waiting {
+    fn answer(&mut self, answer: Answer) {
+        self.answer = Some(answer);
+        if let Some(waker) = self.waker.take() {
+            waker.wake();
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +65,8 @@ pub(super) struct State {
     free: Vec<u32>,
     /// Somebody receives for all.
     receiving: bool,
+    /// Tasks that wait for a word.
+    wakers: Wakers,
     pub(super) servers: Vec<Arc<Peer>>,
     pub(super) turn: usize,
     pub(super) looked: Option<Instant>,
@@ -60,7 +79,7 @@ pub(super) struct Shared {
     pub(super) wanted: Contract,
     pub(super) state: Mutex<State>,
     changed: Condvar,
-    replies: Receiver,
+    pub(super) replies: Receiver,
     table: Segment,
     pub(super) lanes: Lanes,
     _heard: Queue,
@@ -72,7 +91,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Asks the servers of a name, by turns. Any number of threads may call at the same time; each gets its own answer.
 pub struct Client<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]> {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     service: PhantomData<fn(&Q, &R)>,
 }
 
@@ -207,14 +226,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
                 Err(error) => return Err(error),
             }
         };
-        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
-        let deadline = left.map_or(0, |left| {
-            let nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
-            monotonic_nanos().saturating_add(nanos).max(1)
-        });
-        let (id, slot) = (call.id, call.slot);
-        let head = Head { what: REQUEST, who: shared.number, id, number: deadline, slot, lane };
-        loan[..HEAD].copy_from_slice(head.as_bytes());
+        shared.address(&mut loan, (call.id, call.slot), lane, deadline);
         Ok((call, server, loan))
     }
 }
@@ -313,12 +325,17 @@ impl<R: Payload + ?Sized> fmt::Debug for Reply<R> {
 pub struct Call<R: Payload + ?Sized = [u8]> {
     pub(super) shared: Arc<Shared>,
     pub(super) id: u64,
-    slot: u32,
+    pub(super) slot: u32,
     reply: PhantomData<fn() -> Box<R>>,
 }
 
 impl<R: Payload + ?Sized> Call<R> {
-    fn send(self, loan: Loan) -> Result<Self> {
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn new(shared: Arc<Shared>, id: u64, slot: u32) -> Self {
+        Self { shared, id, slot, reply: PhantomData }
+    }
+
+    pub(super) fn send(self, loan: Loan) -> Result<Self> {
         loan.send().map_err(|error| self.shared.not_sent(error))?;
         Ok(self)
     }
@@ -381,22 +398,33 @@ impl Shared {
     /// Enters a call into the table: its id, its word, and the server whose turn it is.
     fn enter(&self, deadline: Option<Instant>, parts: bool) -> Result<(u64, u32, Arc<Peer>)> {
         let mut state = lock(&self.state);
-        let slot = loop {
-            if let Some(slot) = state.free.pop() {
-                break slot;
+        loop {
+            if let Some(entered) = self.enter_now(&mut state, parts)? {
+                return Ok(entered);
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                let error = self.of_call(CallError::DeadlinePassed);
-                return Err(error.detail("as many requests as may were waiting for replies"));
+                return Err(self.crowded());
             }
             // Replies are taken by those who wait for them; whose call is dropped gives its word back.
             state = self.pause(state, left);
-        };
-        let server = match self.choose(&mut state) {
+        }
+    }
+
+    /// The time was over before another call could go.
+    pub(super) fn crowded(&self) -> Error {
+        self.of_call(CallError::DeadlinePassed).detail("as many requests as may were waiting for replies")
+    }
+
+    /// As [`enter`](Self::enter), if there is a word free.
+    fn enter_now(&self, state: &mut State, parts: bool) -> Result<Option<(u64, u32, Arc<Peer>)>> {
+        let Some(slot) = state.free.pop() else { return Ok(None) };
+        let server = match self.choose(state) {
             Ok(server) => server,
             Err(error) => {
                 state.free.push(slot);
+                // Who waits for a word is to learn it, too.
+                state.wakers.wake_one();
                 return Err(error);
             }
         };
@@ -404,10 +432,27 @@ impl Shared {
         let id = state.next_id;
         state.count += 1;
         if let Some(place) = state.calls.get_mut(slot as usize) {
-            *place = Some(Waiting { id, server: server.number, parts, answer: None });
+            *place = Some(Waiting { id, server: server.number, parts, answer: None, waker: None });
         }
         self.table.write_bytes(slot as usize * 8, &id.to_le_bytes())?;
-        Ok((id, slot, server))
+        Ok(Some((id, slot, server)))
+    }
+
+    /// Writes before a request whose it is.
+    pub(super) fn address(
+        &self,
+        loan: &mut Loan,
+        (id, slot): (u64, u32),
+        lane: u32,
+        deadline: Option<Instant>,
+    ) {
+        let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+        let deadline = left.map_or(0, |left| {
+            let nanos = u64::try_from(left.as_nanos()).unwrap_or(u64::MAX);
+            monotonic_nanos().saturating_add(nanos).max(1)
+        });
+        let head = Head { what: REQUEST, who: self.number, id, number: deadline, slot, lane };
+        loan[..HEAD].copy_from_slice(head.as_bytes());
     }
 
     fn pause<'s>(&self, state: MutexGuard<'s, State>, left: Option<Duration>) -> MutexGuard<'s, State> {
@@ -425,6 +470,7 @@ impl Shared {
             let _ = self.table.write_bytes(slot as usize * 8, &[0; 8]);
             state.free.push(slot);
             state.count -= 1;
+            state.wakers.wake_one();
             if state.count > 0 || state.free.len() == 1 {
                 // Somebody may wait for a word, or for the place of the one who receives.
                 drop(state);
@@ -476,11 +522,14 @@ impl Shared {
         let Some((head, bytes)) = Head::split(&delivery) else { return };
         let waiting = state.calls.get_mut(head.slot as usize).and_then(Option::as_mut);
         let Some(waiting) = waiting.filter(|waiting| waiting.id == head.id && !waiting.parts) else { return };
-        waiting.answer = match head.what {
-            REPLY => Some(Ok(delivery)),
-            FAILURE => Some(Err(Fault::said(head.who, head.number, bytes))),
-            _ => return,
-        };
+        match head.what {
+            REPLY => waiting.answer(Ok(delivery)),
+            FAILURE => {
+                let fault = Fault::said(head.who, head.number, bytes);
+                waiting.answer(Err(fault));
+            }
+            _ => {}
+        }
     }
 
     /// Tells those whose server died.
@@ -512,7 +561,7 @@ impl Shared {
             for call in calls {
                 let pid = known.as_ref().map_or(String::new(), |server| format!(" (process {})", server.pid));
                 let text = format!("the server{pid} died or left");
-                call.answer = Some(Err(Fault::of(CallError::ServerDied, text)));
+                call.answer(Err(Fault::of(CallError::ServerDied, text)));
             }
             self.changed.notify_all();
         }

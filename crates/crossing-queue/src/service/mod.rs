@@ -35,6 +35,8 @@ mod peers;
 mod replies;
 mod server;
 mod stream;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+pub mod tokio;
 
 pub use client::{Call, Client, Reply, RequestLoan};
 pub use crossing_sys::{CallError, ServiceError};

@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Peer {
     pub(super) number: u32,
     pub(super) owner: Owner,
-    sender: Sender,
+    pub(super) sender: Sender,
     pub(super) pid: u32,
 }
 
@@ -132,7 +132,7 @@ impl Shared {
         lock(&self.state).servers.retain(|known| known.number != server.number);
     }
 
-    fn died(&self, server: &Peer) -> Error {
+    pub(super) fn died(&self, server: &Peer) -> Error {
         self.forget(server);
         self.of_call(CallError::NoServer).detail(format!("the server (process {}) died or left", server.pid))
     }

@@ -98,6 +98,44 @@ impl Lanes {
     pub(super) fn give_back(&self, lane: Lane) {
         lock(&self.kept).idle.push(lane);
     }
+
+    /// As [`take`](Self::take), for who may be dropped before the answer has it.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn lease(&self) -> Result<Lease<'_>> {
+        let lane = self.take()?;
+        Ok(Lease { lanes: self, number: lane.number, lane: Some(lane) })
+    }
+}
+
+/// A queue that is given back unless it is taken.
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+pub(super) struct Lease<'a> {
+    lanes: &'a Lanes,
+    number: u32,
+    lane: Option<Lane>,
+}
+
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+impl Lease<'_> {
+    pub(super) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(super) fn take(mut self) -> Lane {
+        match self.lane.take() {
+            Some(lane) => lane,
+            None => unreachable!("it is taken once, by who consumes this"),
+        }
+    }
+}
+
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+impl Drop for Lease<'_> {
+    fn drop(&mut self) {
+        if let Some(lane) = self.lane.take() {
+            self.lanes.give_back(lane);
+        }
+    }
 }
 
 /// An answer that comes in parts: each is received by itself, in the memory where the server wrote it; `None` is the end.
@@ -225,6 +263,41 @@ impl<R: Payload + ?Sized> Replies<R> {
                 }
             }
         }
+    }
+
+    /// The next part or the end, if it is there. Looks whether the server lives, if not.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn try_next(&mut self) -> Option<Result<Option<Reply<R>>>> {
+        loop {
+            match self.try_recv() {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                next => return Some(next),
+            }
+            if self.server.owner.is_alive() {
+                return None;
+            }
+            // Its last words may have come meanwhile.
+            match self.look() {
+                Ok(None) if self.end.is_none() => {
+                    self.call.shared.forget(&self.server);
+                    let text = format!("the server (process {}) died or left", self.server.pid);
+                    self.over(Err(Fault::of(CallError::ServerDied, text)));
+                }
+                Ok(None) => {}
+                part => return Some(part),
+            }
+        }
+    }
+
+    /// What wakes who waits for the next part.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn poller(&self) -> Option<Result<crate::Poller>> {
+        self.lane.as_ref().map(|lane| lane.receiver.poller())
+    }
+
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn call_deadline(&self) -> Option<Instant> {
+        self.deadline
     }
 
     /// What lies there.

@@ -30,7 +30,7 @@ const KEPT_LANES: usize = 64;
 /// A client, as a server knows it.
 #[derive(Debug)]
 pub(super) struct Peer {
-    sender: Sender,
+    pub(super) sender: Sender,
     /// The queues for parts of its answers.
     lanes: Mutex<HashMap<u32, Sender>>,
     table: Segment,
@@ -74,7 +74,7 @@ impl Peer {
     }
 
     /// Whether the client still waits for that reply, or died waiting. A hint: it may change its mind at any moment.
-    fn wants(&self, slot: u32, id: u64) -> bool {
+    pub(super) fn wants(&self, slot: u32, id: u64) -> bool {
         let mut word = [0; 8];
         let read = self.table.read_bytes((slot as usize).saturating_mul(8), &mut word);
         read.is_ok() && u64::from_le_bytes(word) == id
@@ -87,7 +87,7 @@ pub(super) struct Shared {
     pub(super) slow: Duration,
     max_in_flight: u32,
     clients: Mutex<HashMap<u32, Arc<Peer>>>,
-    requests: Receiver,
+    pub(super) requests: Receiver,
     // Dropped in this order: found by the first.
     _server: Segment,
     _asked: Queue,
@@ -99,7 +99,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Answers requests. Any number of threads may take requests at the same time, and any number of servers may serve one name.
 pub struct Server<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]> {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     service: PhantomData<fn(&Q, &R)>,
 }
 
@@ -145,10 +145,15 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn try_recv(&self) -> Result<Option<Request<Q, R>>> {
+        self.try_recv_patient(self.shared.slow)
+    }
+
+    /// As [`try_recv`](Self::try_recv); a client that is refused gets so long to take that, as do the answers of the request.
+    pub(super) fn try_recv_patient(&self, patience: Duration) -> Result<Option<Request<Q, R>>> {
         loop {
             match self.shared.requests.try_recv() {
                 Ok(delivery) => {
-                    if let Some(request) = self.accept(delivery) {
+                    if let Some(request) = self.accept(delivery, patience) {
                         return Ok(Some(request));
                     }
                 }
@@ -179,7 +184,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
             };
             match received {
                 Ok(delivery) => {
-                    if let Some(request) = self.accept(delivery) {
+                    if let Some(request) = self.accept(delivery, self.shared.slow) {
                         return Ok(request);
                     }
                 }
@@ -193,7 +198,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
     }
 
     /// Makes a request of what was received; `None`: it was answered, or there is nobody to answer.
-    fn accept(&self, delivery: Delivery) -> Option<Request<Q, R>> {
+    fn accept(&self, delivery: Delivery, patience: Duration) -> Option<Request<Q, R>> {
         let (head, bytes) = Head::split(&delivery)?;
         if head.what != REQUEST {
             return None;
@@ -220,6 +225,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
             head,
             aside: None,
             answered: false,
+            patience,
             service: PhantomData,
         };
         let refusal = if late {
@@ -277,6 +283,8 @@ pub struct Request<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]> {
     pub(super) head: Head,
     aside: Option<Q::Aside>,
     pub(super) answered: bool,
+    /// How long its client may take to make room for an answer.
+    patience: Duration,
     service: PhantomData<fn(&R)>,
 }
 
@@ -371,7 +379,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
     }
 
     /// Where the client takes the answer.
-    fn sender(&self) -> &Sender {
+    pub(super) fn sender(&self) -> &Sender {
         self.lane.as_ref().unwrap_or(&self.peer.sender)
     }
 
@@ -385,7 +393,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
         if let Ok(loan) = self.sender().try_loan_slice(len + HEAD) {
             return Ok(Some(loan));
         }
-        let deadline = Instant::now() + self.shared.slow;
+        let deadline = Instant::now() + self.patience;
         loop {
             let slice = deadline.min(Instant::now() + LIFE);
             match self.sender().loan_slice_with(len + HEAD, &crate::Properties::new(), Some(slice)) {

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 pub struct ReplyStream<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]> {
     /// The place of the last word; `None`: it was said, or the client wants none.
     end: Option<Loan>,
-    lane: Sender,
+    pub(super) lane: Sender,
     sent: u64,
     request: Request<Q, R>,
 }

@@ -11,14 +11,14 @@ use std::marker::PhantomData;
 use std::ops::Deref;
 use std::time::{Duration, Instant};
 
-enum Carrier<Q: Payload + ?Sized, R: Payload + ?Sized> {
+pub(super) enum Carrier<Q: Payload + ?Sized, R: Payload + ?Sized> {
     Shared(shared::Client<Q, R>),
     Socket(net::Client, String),
 }
 
 /// Asks a server, or several by turns. Any number of threads may call at the same time; each gets its own answer. Clones are the
 /// same client.
-pub struct Client<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]>(Carrier<Q, R>);
+pub struct Client<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]>(pub(super) Carrier<Q, R>);
 
 impl<Q: Payload + ?Sized, R: Payload + ?Sized> Clone for Client<Q, R> {
     fn clone(&self) -> Self {

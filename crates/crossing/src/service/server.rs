@@ -10,14 +10,14 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::time::{Duration, Instant};
 
-enum Carrier<Q: Payload + ?Sized, R: Payload + ?Sized> {
+pub(super) enum Carrier<Q: Payload + ?Sized, R: Payload + ?Sized> {
     Shared(shared::Server<Q, R>),
     Socket(net::Server),
 }
 
 /// Answers requests. Any number of threads may take requests at the same time, of one server or of its clones; it ends with the
 /// last of them.
-pub struct Server<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]>(Carrier<Q, R>);
+pub struct Server<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]>(pub(super) Carrier<Q, R>);
 
 impl<Q: Payload + ?Sized, R: Payload + ?Sized> Clone for Server<Q, R> {
     fn clone(&self) -> Self {
