@@ -22,6 +22,17 @@ const SHORT: Duration = Duration::from_micros(60);
 /// How many sleeps to go without spinning once it did not help: the other side may be on the same core.
 const WARY: u32 = 256;
 
+/// After so many messages each lane is looked at with care.
+const THOROUGH: u64 = if model_atomics() { 2 } else { 256 };
+/// Pauses, at most, in which a receiver lets messages gather.
+const LULL: u32 = 256;
+/// The least, to try whether they come densely.
+const PROBE: u32 = 64;
+/// How often it tries: once in so many looks in vain.
+const PROBES: u32 = 32;
+/// A stream is dense if no more pauses than this pass for each message.
+const DENSE: u32 = 32;
+
 /// What the queue's creator decided and every user checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -79,6 +90,10 @@ pub struct Core<W> {
     /// How long to spin, and how many times not to. Hints.
     patience: std::sync::atomic::AtomicU32,
     wary: std::sync::atomic::AtomicU32,
+    /// Pauses before the first look of a receiver that found nothing, what it had taken by then, and how often that was. Hints.
+    lull: std::sync::atomic::AtomicU32,
+    since: std::sync::atomic::AtomicU32,
+    looks: std::sync::atomic::AtomicU32,
     /// Slots freed while somebody waited for room. A hint.
     freed: std::sync::atomic::AtomicU32,
 }
@@ -110,6 +125,9 @@ impl<W: Words> Core<W> {
             cursor: cursor.into(),
             patience: SPINS.into(),
             wary: 0.into(),
+            lull: 0.into(),
+            since: 0.into(),
+            looks: 0.into(),
             freed: 0.into(),
         };
         sweep::patrol(&core.words, &core.limits);
@@ -142,11 +160,10 @@ impl<W: Words> Core<W> {
     pub fn claim(&self, thorough: bool) -> Option<(u32, Word)> {
         let capacity = self.words.capacity();
         let from = self.cursor.load(HINT);
-        let index = slots::claim(&self.words, if from < capacity { from } else { 0 }, thorough)?;
-        self.cursor.store(index + 1, HINT);
-        self.words.prefetch(index + 4);
-        let word = self.words.slot(index).word.load(Ordering::Relaxed);
-        Some((index, Word(word)))
+        let claimed = slots::claim(&self.words, if from < capacity { from } else { 0 }, thorough)?;
+        self.cursor.store(claimed.0 + 1, HINT);
+        self.words.prefetch(claimed.0 + 4);
+        Some(claimed)
     }
 
     /// Gives up a claimed slot.
@@ -207,8 +224,24 @@ impl<W: Words> Core<W> {
     /// Takes the next message of the lanes of `mask`; what expired is dropped on the way.
     #[inline]
     pub fn take(&self, mask: u64) -> Option<Taken> {
+        self.take_soon(mask).or_else(|| self.take_picked(|| self.pick(mask)))
+    }
+
+    /// The same, where a short look is enough to tell; `None` otherwise, and if there is nothing.
+    #[inline]
+    fn take_soon(&self, mask: u64) -> Option<Taken> {
+        // Something aside may have to go first. And once in a while lanes that have been empty for long are to be found out.
+        let apart = aside::next_due(&self.words).is_some() && mask & DEAD_LANE == 0;
+        if apart || self.ledger().taken.load(Ordering::Relaxed) % THOROUGH == THOROUGH - 1 {
+            return None;
+        }
+        self.take_picked(|| lanes::take_soon(&self.words, mask))
+    }
+
+    #[inline]
+    fn take_picked(&self, pick: impl Fn() -> Option<u32>) -> Option<Taken> {
         loop {
-            let index = self.pick(mask)?;
+            let index = pick()?;
             let slot = self.words.slot(index);
             let word = Word(slot.word.load(Ordering::Relaxed));
             let meta = slot.meta.load(Ordering::Relaxed);
@@ -301,28 +334,34 @@ impl<W: Words> Core<W> {
     /// Takes, waiting.
     #[inline]
     pub fn take_until(&self, mask: u64, until: Until) -> Option<Taken> {
-        if let Some(taken) = self.take(mask) {
+        if let Some(taken) = self.take_soon(mask) {
             return Some(taken);
         }
         if until == Until::Now {
-            return None;
+            return self.take(mask);
         }
-        self.attempt(|| lanes::any(&self.words, mask), || self.take(mask))
+        self.tell_room();
+        self.attempt(self.lull(), || lanes::any(&self.words, mask), || self.take(mask))
             .or_else(|| self.sleep_until(Which::Arrivals, until, || self.take(mask), || self.has(mask)))
     }
 
     /// Spins for a moment, as long as that has helped lately.
     #[inline]
-    fn attempt<T>(&self, worth: impl Fn() -> bool, take: impl Fn() -> Option<T>) -> Option<T> {
+    fn attempt<T>(
+        &self,
+        lull: u32,
+        worth: impl Fn() -> bool,
+        take: impl Fn() -> Option<T>,
+    ) -> Option<T> {
         let patience = self.patience.load(HINT);
-        let (mut turns, mut pause) = (0, 1);
+        let (mut turns, mut pause) = (0, lull.max(1));
         while turns < patience {
             // Longer and longer pauses: each look takes lines away from those who fill or empty the queue.
             for _ in 0..pause {
                 spin();
             }
             turns += pause;
-            pause = (pause * 2).min(16);
+            pause = if pause > 16 { 1 } else { (pause * 2).min(16) };
             if worth()
                 && let Some(taken) = take()
             {
@@ -331,6 +370,34 @@ impl<W: Words> Core<W> {
             }
         }
         None
+    }
+
+    /// How long a receiver that found nothing waits before its first look. Who looks at each message as it comes takes the
+    /// line of its cell away from the sender, who then is the slower for it: several times as slow where cores are far
+    /// apart. So where messages come in a dense stream it lets some gather, as many as came while it waited before; and
+    /// tries now and then whether they do.
+    #[inline]
+    fn lull(&self) -> u32 {
+        let taken = self.ledger().taken.load(Ordering::Relaxed) as u32;
+        let batch = taken.wrapping_sub(self.since.load(HINT));
+        self.since.store(taken, HINT);
+        let lull = self.lull.load(HINT);
+        let looks = self.looks.load(HINT).wrapping_add(1);
+        self.looks.store(looks, HINT);
+        let next = if batch > self.words.capacity() / 2 {
+            // Senders may have waited for room.
+            lull / 2
+        } else if batch.saturating_mul(DENSE) >= lull + 2 * DENSE {
+            (lull * 2).min(LULL)
+        } else if batch.saturating_mul(2 * DENSE) < lull + 2 * DENSE {
+            lull / 2
+        } else {
+            lull
+        };
+        let next = if next < PROBE { 0 } else { next };
+        let next = if next == 0 && looks.is_multiple_of(PROBES) { PROBE } else { next };
+        self.lull.store(next, HINT);
+        next
     }
 
     /// Learns from a sleep how long to spin before the next.
@@ -418,7 +485,7 @@ impl<W: Words> Core<W> {
             return Some(claimed);
         }
         if until != Until::Now
-            && let Some(claimed) = self.attempt(|| self.is_ahead_free(), || self.claim(false))
+            && let Some(claimed) = self.attempt(1, || self.is_ahead_free(), || self.claim(false))
         {
             return Some(claimed);
         }

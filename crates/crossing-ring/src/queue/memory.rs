@@ -183,19 +183,11 @@ impl Words for Memory {
 
     #[inline]
     fn prefetch(&self, slot: u32) {
-        #[cfg(target_arch = "x86_64")]
         if slot < self.layout.capacity {
-            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            let slot = std::ptr::from_ref(self.slot(slot)).cast::<i8>();
-            // SAFETY: within the slot's 128 bytes.
-            let second = unsafe { slot.add(64) };
-            // SAFETY: a hint, of no effect on memory.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(slot) };
-            // SAFETY: as above.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(second) };
+            let slot = std::ptr::from_ref(self.slot(slot)).cast::<u8>();
+            crossing_sys::copy::prefetch_to_write(slot);
+            crossing_sys::copy::prefetch_to_write(slot.wrapping_add(64));
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = slot;
     }
 
     #[inline]
