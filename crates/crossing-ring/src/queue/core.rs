@@ -166,6 +166,12 @@ impl<W: Words> Core<W> {
         Some(claimed)
     }
 
+    /// Brings near what a commit into `lane` will write.
+    #[inline]
+    pub(super) fn foresee_commit(&self, lane: u32) {
+        lanes::foresee_push(&self.words, lane);
+    }
+
     /// Gives up a claimed slot.
     pub fn abandon(&self, index: u32, word: Word) {
         slots::free(&self.words, index, word);

@@ -157,10 +157,17 @@ fn grasp<W: Words>(words: &W, lane: u32) -> Grasp {
     let position = memo.next.load(Ordering::Relaxed);
     // ORD: lane-look (acquire) <-> lane-push
     let cell = Cell(words.cell(lane, position).load(Ordering::SeqCst));
+    if cell.0 == memo.vacant.load(Ordering::Relaxed) {
+        return Grasp::Empty;
+    }
     let turn = Cell::turn_of(position, bits);
+    if cell.turn() == turn - 1 && (turn > 1 || position >> bits == 0) {
+        // Not written yet in this turn.
+        memo.vacant.store(cell.0, Ordering::Relaxed);
+        return Grasp::Empty;
+    }
     if cell.turn() != turn {
-        let unwritten = cell.turn() == turn - 1 && (turn > 1 || position >> bits == 0);
-        return if unwritten { Grasp::Empty } else { Grasp::Unsure };
+        return Grasp::Unsure;
     }
     let Some((index, word)) = find(words, lane, cell) else { return Grasp::Unsure };
     if !seize(words, lane, position, index, word) {
@@ -278,6 +285,13 @@ pub(super) fn take_soon<W: Words>(words: &W, mask: u64) -> Option<u32> {
         }
     }
     None
+}
+
+/// Brings the cell near that [`push`] will write into `lane`: before other work for the same message.
+#[inline]
+pub(super) fn foresee_push<W: Words>(words: &W, lane: u32) {
+    // Relaxed: for a hint.
+    words.prefetch_cell(lane, words.memo(lane).tail.load(Ordering::Relaxed));
 }
 
 /// Takes the first message of the highest lane of `mask` that has one.

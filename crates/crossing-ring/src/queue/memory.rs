@@ -4,7 +4,7 @@
 
 use super::layout::{Blocks, Layout};
 use super::memo::Memo;
-use super::words::{Cell, DEAD, DOORBELLS, INLINE, Lane, Ledger, Shared, Slot, Words};
+use super::words::{Cell, DOORBELLS, INLINE, Lane, Ledger, Shared, Slot, Words};
 use crossing_shm::Region;
 use crossing_sync::Participant;
 use crossing_sync::atomic::{AtomicU64, Ordering};
@@ -79,13 +79,22 @@ impl Memory {
     /// Writes `parts` one after the other into the slot; they fit.
     #[inline]
     pub(super) fn write_inline(&self, index: u32, parts: [&[u8]; 2]) {
+        let inline = &self.slot(index).inline;
+        if let ([], Ok(body)) = (parts[0], <&[u8; INLINE]>::try_from(parts[1])) {
+            let (chunks, _) = body.as_chunks::<8>();
+            for (word, bytes) in inline.iter().zip(chunks) {
+                // Relaxed: as below.
+                word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+            }
+            return;
+        }
         let mut buffer = [0; INLINE];
         let (first, second) = (parts[0].len(), parts[1].len());
         buffer[..first].copy_from_slice(parts[0]);
         buffer[first..first + second].copy_from_slice(parts[1]);
         let words = (first + second).div_ceil(8);
         let (chunks, _) = buffer.as_chunks::<8>();
-        for (word, bytes) in self.slot(index).inline.iter().zip(chunks).take(words) {
+        for (word, bytes) in inline.iter().zip(chunks).take(words) {
             // Relaxed: published by the slot's word.
             word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
         }
@@ -191,6 +200,11 @@ impl Words for Memory {
     }
 
     #[inline]
+    fn prefetch_cell(&self, lane: u32, position: u64) {
+        crossing_sys::copy::prefetch_to_write(std::ptr::from_ref(self.cell(lane, position)).cast());
+    }
+
+    #[inline]
     fn ledger(&self, user: usize) -> &Ledger {
         assert!(user < MAX_PARTICIPANTS);
         // SAFETY: below the count of ledgers.
@@ -202,6 +216,7 @@ impl Memory {
     /// The row of a lane: dead letters lie after the last priority. A lane that there is not counts as dead letters.
     #[inline]
     fn row(&self, lane: u32) -> usize {
-        lane.min(self.layout.limits.priorities).min(DEAD) as usize
+        // At most DEAD: the header was checked.
+        lane.min(self.layout.limits.priorities) as usize
     }
 }

@@ -211,6 +211,7 @@ impl SlotQueue {
         if self.is_forked() {
             return Err(PutError::Forked);
         }
+        self.core().foresee_commit(message.priority);
         let terms = self.terms(message);
         let lens = (message.body.len(), message.properties.len());
         if len <= INLINE {
