@@ -19,8 +19,10 @@ const PATROL: u64 = 4096;
 const SPINS: u32 = if model_atomics() { 0 } else { 512 };
 /// A sleep shorter than this might have been spared by spinning.
 const SHORT: Duration = Duration::from_micros(60);
-/// How many sleeps to go without spinning once it did not help: the other side may be on the same core.
+/// How many sleeps to go without spinning once it did not help, since the other side may be on the same core; each time twice
+/// as many, up to a limit.
 const WARY: u32 = 256;
+const MAX_WARY: u32 = 1 << 15;
 
 /// After so many messages each lane is looked at with care.
 const THOROUGH: u64 = if model_atomics() { 2 } else { 256 };
@@ -90,6 +92,10 @@ pub struct Core<W> {
     /// How long to spin, and how many times not to. Hints.
     patience: std::sync::atomic::AtomicU32,
     wary: std::sync::atomic::AtomicU32,
+    vain: std::sync::atomic::AtomicU32,
+    /// When it joined, and after how many milliseconds it last looked for the dead, a hint.
+    joined: Instant,
+    patrolled: std::sync::atomic::AtomicU64,
     /// Pauses before the first look of a receiver that found nothing, what it had taken by then, and how often that was. Hints.
     lull: std::sync::atomic::AtomicU32,
     since: std::sync::atomic::AtomicU32,
@@ -125,6 +131,9 @@ impl<W: Words> Core<W> {
             cursor: cursor.into(),
             patience: SPINS.into(),
             wary: 0.into(),
+            vain: 0.into(),
+            joined: Instant::now(),
+            patrolled: 0.into(),
             lull: 0.into(),
             since: 0.into(),
             looks: 0.into(),
@@ -343,8 +352,19 @@ impl<W: Words> Core<W> {
         if let Some(taken) = self.take_soon(mask) {
             return Some(taken);
         }
+        self.take_later(mask, until)
+    }
+
+    #[cold]
+    fn take_later(&self, mask: u64, until: Until) -> Option<Taken> {
         if until == Until::Now {
             return self.take(mask);
+        }
+        // It may not have been sure.
+        if self.has(mask)
+            && let Some(taken) = self.take(mask)
+        {
+            return Some(taken);
         }
         self.tell_room();
         self.attempt(self.lull(), || lanes::any(&self.words, mask), || self.take(mask))
@@ -372,6 +392,7 @@ impl<W: Words> Core<W> {
                 && let Some(taken) = take()
             {
                 self.patience.store(SPINS, HINT);
+                self.vain.store(0, HINT);
                 return Some(taken);
             }
         }
@@ -406,22 +427,30 @@ impl<W: Words> Core<W> {
         next
     }
 
-    /// Learns from a sleep how long to spin before the next.
-    fn learn(&self, slept: Duration) {
+    /// Learns from a sleep that began at `begun` how long to spin before the next.
+    fn learn(&self, begun: Instant) {
         let (patience, wary) = (self.patience.load(HINT), self.wary.load(HINT));
-        let (patience, wary) = if wary > 0 {
-            (0, wary - 1)
-        } else if slept > SHORT {
+        if wary > 0 {
+            // No look at the clock either.
+            self.wary.store(wary - 1, HINT);
+            if wary == 1 {
+                self.patience.store(SPINS, HINT);
+            }
+            return;
+        }
+        let patience = if begun.elapsed() > SHORT {
             // Idle: soon no spinning at all.
-            (if patience < 8 { 0 } else { patience / 2 }, 0)
+            if patience < 8 { 0 } else { patience / 2 }
         } else if patience == SPINS {
             // It spun in vain, then had to wait only a moment asleep.
-            (0, WARY)
+            let vain = self.vain.load(HINT).clamp(WARY, MAX_WARY);
+            self.wary.store(vain, HINT);
+            self.vain.store(vain * 2, HINT);
+            0
         } else {
-            (SPINS, 0)
+            SPINS
         };
         self.patience.store(patience, HINT);
-        self.wary.store(wary, HINT);
     }
 
     /// Tries until `take` succeeds, asleep in between. Who was woken and leaves while it is `worth` another's look rings on.
@@ -435,7 +464,8 @@ impl<W: Words> Core<W> {
         let me = self.words.me();
         let bell = which.bell(&self.words);
         let mut slept = false;
-        let mut look = true;
+        // A model's time stands still.
+        let mut look = model_atomics();
         loop {
             let ticket = bell.prepare();
             if let Some(taken) = take() {
@@ -450,22 +480,33 @@ impl<W: Words> Core<W> {
                 }
                 return None;
             }
+            let begun = Instant::now();
             let watchful = sweep::others_hold(&self.words);
-            if (look || watchful) && sweep::patrol(&self.words, &self.limits) {
+            let slice = if watchful { WATCHFUL } else { TRUSTING };
+            if (look || self.is_to_patrol(begun, slice)) && self.patrol_at(begun) {
                 continue;
             }
-            let begun = Instant::now();
-            let slice = begun.checked_add(if watchful { WATCHFUL } else { TRUSTING });
+            let slice = begun.checked_add(slice);
             let deadline = self.earlier(match until {
                 Until::At(end) => Some(slice.map_or(end, |slice| slice.min(end))),
                 _ => slice,
             });
-            let end = bell.wait(me, ticket, deadline);
+            look = bell.wait(me, ticket, deadline) == WaitEnd::TimedOut;
             slept = true;
-            let ended = Instant::now();
-            look = end == WaitEnd::TimedOut || deadline.is_some_and(|deadline| ended >= deadline);
-            self.learn(ended - begun);
+            self.learn(begun);
         }
+    }
+
+    /// Whether the last look for the dead is longer ago than `slice`. Asking costs a system call for each user, so that who
+    /// sleeps often does not do so each time.
+    fn is_to_patrol(&self, now: Instant, slice: Duration) -> bool {
+        let now = now.saturating_duration_since(self.joined).as_millis() as u64;
+        now.saturating_sub(self.patrolled.load(HINT)) >= slice.as_millis() as u64
+    }
+
+    fn patrol_at(&self, now: Instant) -> bool {
+        self.patrolled.store(now.saturating_duration_since(self.joined).as_millis() as u64, HINT);
+        self.patrol()
     }
 
     /// `slice`, or when something aside is due.

@@ -334,13 +334,22 @@ fn lower<W: Words>(words: &W, mask: u64) {
     }
 }
 
-/// Whether the lane names anything, stale or not.
+/// Whether the lane names anything, stale or not, beyond what this process knows to be gone.
 fn has<W: Words>(words: &W, lane: u32) -> bool {
-    let position = words.lane(lane).head.0.load(Ordering::SeqCst);
+    let head = words.lane(lane).head.0.load(Ordering::SeqCst);
+    let position = known(words, lane, head);
     let cell = Cell(words.cell(lane, position).load(Ordering::SeqCst));
     // A head that moved on meanwhile: something was there; the bit may stay.
     cell.turn() == Cell::turn_of(position, words.lane_bits())
-        || words.lane(lane).head.0.load(Ordering::SeqCst) != position
+        || words.lane(lane).head.0.load(Ordering::SeqCst) != head
+}
+
+/// Where to begin to look in a lane with this head: the head itself tells it up to a stride late.
+#[inline]
+fn known<W: Words>(words: &W, lane: u32, head: u64) -> u64 {
+    // Relaxed: this process's own hint. One of more than a stride ahead is of a head that a peer set back.
+    let next = words.memo(lane).next.load(Ordering::Relaxed);
+    if next > head && next - head <= stride(words.lane_bits()) { next } else { head }
 }
 
 /// Whether any lane of `mask` names anything.
