@@ -1,39 +1,17 @@
 //! What a sender and a receiver do, over any [`Words`].
 
 use super::bells::Which;
+use super::waiting::Habits;
 use super::words::{DEAD, LANES, Ledger, State, Word, Words};
 use super::{aside, bells, lanes, slots, sweep};
 use crossing_sync::Until;
-use crossing_sync::atomic::{Ordering, dekker, model_atomics, spin};
+use crossing_sync::atomic::{Ordering, dekker, model_atomics};
 use crossing_sys::crash;
-use crossing_sys::wait::WaitEnd;
-use std::time::{Duration, Instant};
 
-/// How long a sleeper trusts that it is woken, while nobody holds a delivery.
-pub(super) const TRUSTING: Duration = Duration::from_millis(100);
-/// How long it sleeps while others hold deliveries, before it looks whether they live.
-pub(super) const WATCHFUL: Duration = Duration::from_millis(4);
 /// After how many messages a receiver that is never idle looks for the dead.
 const PATROL: u64 = 4096;
-/// Turns of spinning before a sleep, at most: some ten microseconds. None in a model, whose sleeps are to be searched.
-const SPINS: u32 = if model_atomics() { 0 } else { 512 };
-/// A sleep shorter than this might have been spared by spinning.
-const SHORT: Duration = Duration::from_micros(60);
-/// How many sleeps to go without spinning once it did not help, since the other side may be on the same core; each time twice
-/// as many, up to a limit.
-const WARY: u32 = 256;
-const MAX_WARY: u32 = 1 << 15;
-
 /// After so many messages each lane is looked at with care.
 const THOROUGH: u64 = if model_atomics() { 2 } else { 256 };
-/// Pauses, at most, in which a receiver lets messages gather.
-const LULL: u32 = 256;
-/// The least, to try whether they come densely.
-const PROBE: u32 = 64;
-/// How often it tries: once in so many looks in vain.
-const PROBES: u32 = 32;
-/// A stream is dense if no more pauses than this pass for each message.
-const DENSE: u32 = 32;
 
 /// What the queue's creator decided and every user checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,30 +60,21 @@ pub struct Taken {
 /// A queue as one process uses it.
 #[derive(Debug)]
 pub struct Core<W> {
-    words: W,
+    pub(super) words: W,
     limits: Limits,
     clock: fn() -> u64,
     /// This participant's slot.
     user: usize,
     /// Where the next free slot may be. A hint.
     cursor: std::sync::atomic::AtomicU32,
-    /// How long to spin, and how many times not to. Hints.
-    patience: std::sync::atomic::AtomicU32,
-    wary: std::sync::atomic::AtomicU32,
-    vain: std::sync::atomic::AtomicU32,
-    /// When it joined, and after how many milliseconds it last looked for the dead, a hint.
-    joined: Instant,
-    patrolled: std::sync::atomic::AtomicU64,
-    /// Pauses before the first look of a receiver that found nothing, what it had taken by then, and how often that was. Hints.
-    lull: std::sync::atomic::AtomicU32,
-    since: std::sync::atomic::AtomicU32,
-    looks: std::sync::atomic::AtomicU32,
+    /// What it learnt about waiting.
+    pub(super) habits: Habits,
     /// Slots freed while somebody waited for room. A hint.
     freed: std::sync::atomic::AtomicU32,
 }
 
 /// For words that are hints of this process's own.
-const HINT: Ordering = Ordering::Relaxed;
+pub(super) const HINT: Ordering = Ordering::Relaxed;
 
 impl<W: Words> Core<W> {
     /// Joins the queue. What a dead predecessor in this participant's slot left is put right first.
@@ -129,14 +98,7 @@ impl<W: Words> Core<W> {
             clock,
             user,
             cursor: cursor.into(),
-            patience: SPINS.into(),
-            wary: 0.into(),
-            vain: 0.into(),
-            joined: Instant::now(),
-            patrolled: 0.into(),
-            lull: 0.into(),
-            since: 0.into(),
-            looks: 0.into(),
+            habits: Habits::default(),
             freed: 0.into(),
         };
         sweep::patrol(&core.words, &core.limits);
@@ -369,156 +331,6 @@ impl<W: Words> Core<W> {
         self.tell_room();
         self.attempt(self.lull(), || lanes::any(&self.words, mask), || self.take(mask))
             .or_else(|| self.sleep_until(Which::Arrivals, until, || self.take(mask), || self.has(mask)))
-    }
-
-    /// Spins for a moment, as long as that has helped lately.
-    #[inline]
-    fn attempt<T>(
-        &self,
-        lull: u32,
-        worth: impl Fn() -> bool,
-        take: impl Fn() -> Option<T>,
-    ) -> Option<T> {
-        let patience = self.patience.load(HINT);
-        let (mut turns, mut pause) = (0, lull.max(1));
-        while turns < patience {
-            // Longer and longer pauses: each look takes lines away from those who fill or empty the queue.
-            for _ in 0..pause {
-                spin();
-            }
-            turns += pause;
-            pause = if pause > 16 { 1 } else { (pause * 2).min(16) };
-            if worth()
-                && let Some(taken) = take()
-            {
-                self.patience.store(SPINS, HINT);
-                self.vain.store(0, HINT);
-                return Some(taken);
-            }
-        }
-        None
-    }
-
-    /// How long a receiver that found nothing waits before its first look. Who looks at each message as it comes takes the
-    /// line of its cell away from the sender, who then is the slower for it: several times as slow where cores are far
-    /// apart. So where messages come in a dense stream it lets some gather, as many as came while it waited before; and
-    /// tries now and then whether they do.
-    #[inline]
-    fn lull(&self) -> u32 {
-        let taken = self.ledger().taken.load(Ordering::Relaxed) as u32;
-        let batch = taken.wrapping_sub(self.since.load(HINT));
-        self.since.store(taken, HINT);
-        let lull = self.lull.load(HINT);
-        let looks = self.looks.load(HINT).wrapping_add(1);
-        self.looks.store(looks, HINT);
-        let next = if batch > self.words.capacity() / 2 {
-            // Senders may have waited for room.
-            lull / 2
-        } else if batch.saturating_mul(DENSE) >= lull + 2 * DENSE {
-            (lull * 2).min(LULL)
-        } else if batch.saturating_mul(2 * DENSE) < lull + 2 * DENSE {
-            lull / 2
-        } else {
-            lull
-        };
-        let next = if next < PROBE { 0 } else { next };
-        let next = if next == 0 && looks.is_multiple_of(PROBES) { PROBE } else { next };
-        self.lull.store(next, HINT);
-        next
-    }
-
-    /// Learns from a sleep that began at `begun` how long to spin before the next.
-    fn learn(&self, begun: Instant) {
-        let (patience, wary) = (self.patience.load(HINT), self.wary.load(HINT));
-        if wary > 0 {
-            // No look at the clock either.
-            self.wary.store(wary - 1, HINT);
-            if wary == 1 {
-                self.patience.store(SPINS, HINT);
-            }
-            return;
-        }
-        let patience = if begun.elapsed() > SHORT {
-            // Idle: soon no spinning at all.
-            if patience < 8 { 0 } else { patience / 2 }
-        } else if patience == SPINS {
-            // It spun in vain, then had to wait only a moment asleep.
-            let vain = self.vain.load(HINT).clamp(WARY, MAX_WARY);
-            self.wary.store(vain, HINT);
-            self.vain.store(vain * 2, HINT);
-            0
-        } else {
-            SPINS
-        };
-        self.patience.store(patience, HINT);
-    }
-
-    /// Tries until `take` succeeds, asleep in between. Who was woken and leaves while it is `worth` another's look rings on.
-    pub fn sleep_until<T>(
-        &self,
-        which: Which,
-        until: Until,
-        take: impl Fn() -> Option<T>,
-        worth: impl Fn() -> bool,
-    ) -> Option<T> {
-        let me = self.words.me();
-        let bell = which.bell(&self.words);
-        let mut slept = false;
-        // A model's time stands still.
-        let mut look = model_atomics();
-        loop {
-            let ticket = bell.prepare();
-            if let Some(taken) = take() {
-                if slept && worth() {
-                    which.ring(&self.words);
-                }
-                return Some(taken);
-            }
-            if until.passed() {
-                if slept {
-                    which.ring(&self.words);
-                }
-                return None;
-            }
-            let begun = Instant::now();
-            let watchful = sweep::others_hold(&self.words);
-            let slice = if watchful { WATCHFUL } else { TRUSTING };
-            if (look || self.is_to_patrol(begun, slice)) && self.patrol_at(begun) {
-                continue;
-            }
-            let slice = begun.checked_add(slice);
-            let deadline = self.earlier(match until {
-                Until::At(end) => Some(slice.map_or(end, |slice| slice.min(end))),
-                _ => slice,
-            });
-            look = bell.wait(me, ticket, deadline) == WaitEnd::TimedOut;
-            slept = true;
-            self.learn(begun);
-        }
-    }
-
-    /// Whether the last look for the dead is longer ago than `slice`. Asking costs a system call for each user, so that who
-    /// sleeps often does not do so each time.
-    fn is_to_patrol(&self, now: Instant, slice: Duration) -> bool {
-        let now = now.saturating_duration_since(self.joined).as_millis() as u64;
-        now.saturating_sub(self.patrolled.load(HINT)) >= slice.as_millis() as u64
-    }
-
-    fn patrol_at(&self, now: Instant) -> bool {
-        self.patrolled.store(now.saturating_duration_since(self.joined).as_millis() as u64, HINT);
-        self.patrol()
-    }
-
-    /// `slice`, or when something aside is due.
-    pub(super) fn earlier(&self, slice: Option<Instant>) -> Option<Instant> {
-        let Some(due) = aside::next_due(&self.words) else { return slice };
-        let left = Duration::from_nanos(due.saturating_sub(self.now()));
-        // The hint is rounded down; a little later rather than over and over.
-        let due = Instant::now().checked_add(left + Duration::from_micros(66));
-        match (slice, due) {
-            (Some(slice), Some(due)) => Some(slice.min(due)),
-            (slice, due) => slice.or(due),
-        }
     }
 
     /// Puts right what the dead left; says whether there was anybody.

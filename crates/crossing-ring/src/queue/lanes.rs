@@ -177,7 +177,7 @@ fn grasp<W: Words>(words: &W, lane: u32) -> Grasp {
         let head = &words.lane(lane).head.0;
         let seen = head.load(Ordering::Acquire);
         if seen <= position {
-            advance(head, seen, position + 1);
+            advance(head, seen, position.wrapping_add(1));
         }
     }
     Grasp::Taken(index)
