@@ -71,9 +71,9 @@ fn receivers_with_memories_of_their_own_keep_the_order() {
             receiver = dice / 97 % 3;
         }
         let full = waiting.iter().map(Vec::len).sum::<usize>() == 8;
-        if dice / 7 % 2 == 0 && !full {
+        if (dice / 7).is_multiple_of(2) && !full {
             // Mostly one lane, so that the others' bits stay while they are empty.
-            let lane = if dice / 14 % 3 == 0 { dice / 42 % 5 } else { 1 };
+            let lane = if (dice / 14).is_multiple_of(3) { dice / 42 % 5 } else { 1 };
             put(&queues[dice / 210 % 3], &number.to_ne_bytes(), lane as u32).unwrap();
             waiting[lane].push(number);
             continue;

@@ -199,13 +199,13 @@ impl<W: Words> Core<W> {
     }
 
     /// Takes the next message of the lanes of `mask`; what expired is dropped on the way.
-    #[inline]
     pub fn take(&self, mask: u64) -> Option<Taken> {
         self.take_soon(mask).or_else(|| self.take_picked(|| self.pick(mask)))
     }
 
     /// The same, where a short look is enough to tell; `None` otherwise, and if there is nothing.
-    #[inline]
+    // In place, as all that leads to a delivery: what is written in small pieces and read in large ones makes the processor wait.
+    #[inline(always)]
     fn take_soon(&self, mask: u64) -> Option<Taken> {
         // Something aside may have to go first. And once in a while lanes that have been empty for long are to be found out.
         let apart = aside::next_due(&self.words).is_some() && mask & DEAD_LANE == 0;
@@ -215,7 +215,7 @@ impl<W: Words> Core<W> {
         self.take_picked(|| lanes::take_soon(&self.words, mask))
     }
 
-    #[inline]
+    #[inline(always)]
     fn take_picked(&self, pick: impl Fn() -> Option<u32>) -> Option<Taken> {
         loop {
             let index = pick()?;
@@ -309,7 +309,7 @@ impl<W: Words> Core<W> {
     }
 
     /// Takes, waiting.
-    #[inline]
+    #[inline(always)]
     pub fn take_until(&self, mask: u64, until: Until) -> Option<Taken> {
         if let Some(taken) = self.take_soon(mask) {
             return Some(taken);

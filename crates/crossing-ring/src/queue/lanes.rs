@@ -14,6 +14,11 @@
 //! | move `head` on | the taker: at once while it meets other receivers, else every 16th position or so, and when it finds the lane empty; whoever finds the cell at `head` stale |
 //! | clear the lane's bit, then look at the cell at `head` again, set it again if there is one (`ORD: lane-empty (seqcst) <-> lane-bit`) | a receiver that found the lane empty but one below it not |
 //!
+//! A receiver looks first only at the cell at which it expects its next message of a lane (`grasp`): every cell before it is
+//! known to be stale. If that cell is not of its turn but of the one before, nothing is there, however far others are; if it is
+//! neither, or stale, others took from the lane meanwhile, and the head tells where to go on (`take`). Who finds nothing so
+//! looks at all lanes by their heads before it sleeps.
+//!
 //! # Death
 //! After the slot became READY and before its cell was written: the sweep of the dead sender's slots writes it. Before the bit: the sweep sets every bit. A taker that dies holds the slot by
 //! name; the sweep gives it to another.
