@@ -100,7 +100,7 @@ impl Delivery {
         Self { body: Body::Copied(Some(copied)), aside: () }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn held(held: Held, acknowledge: bool) -> Self {
         Self { body: if acknowledge { Body::Held(held) } else { Body::Lent(held) }, aside: () }
     }

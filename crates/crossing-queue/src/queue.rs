@@ -582,6 +582,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
     ///
     /// # Errors
     /// [`RecvError::Os`]; [`RecvError::Mismatch`].
+    #[inline]
     pub fn recv(&self) -> Result<Delivery<T>, RecvError> {
         self.recv_until(None)
     }
@@ -647,7 +648,8 @@ impl<T: Payload + ?Sized> Receiver<T> {
     fn recv_until(&self, deadline: Option<Instant>) -> Result<Delivery<T>, RecvError> {
         let inner = &*self.0;
         let spun = match inner.waiting {
-            Waiting::Sleep => None,
+            // Not moved on its way.
+            Waiting::Sleep => return T::received(inner.backend.recv_deadline(&inner.pool, deadline)),
             Waiting::Spin => self.spin(deadline),
             Waiting::Adaptive(time) => {
                 let end = after(time);

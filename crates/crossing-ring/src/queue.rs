@@ -13,6 +13,7 @@ mod lanes;
 mod memo;
 mod slots;
 mod sweep;
+mod waiting;
 mod words;
 
 #[cfg(not(loom))]

@@ -11,6 +11,7 @@ pub(super) const WISHES: Wishes =
 /// A segment with a new queue, which is removed at the end.
 pub(super) struct Fresh {
     segment: Segment,
+    name: String,
     pub(super) queue: SlotQueue,
 }
 
@@ -23,7 +24,7 @@ pub(super) fn fresh(wishes: Wishes) -> Fresh {
     options.size(usize::try_from(header.total_len()).unwrap()).content(header.as_bytes());
     let segment = options.create(&name).unwrap();
     let queue = SlotQueue::open(&segment).unwrap();
-    Fresh { segment, queue }
+    Fresh { segment, name, queue }
 }
 
 pub(super) fn put(queue: &SlotQueue, body: &[u8], priority: u32) -> Result<(), PutError> {
@@ -51,6 +52,36 @@ fn first_in_first_out_and_the_highest_priority_first() {
     let order: Vec<_> = std::iter::from_fn(|| body(queue)).collect();
     assert_eq!(order, [b"d", b"b", b"e", b"a", b"c"]);
     assert_eq!(put(queue, b"x", 32), Err(PutError::NoSuchPriority { priorities: 32 }));
+}
+
+#[test]
+fn receivers_with_memories_of_their_own_keep_the_order() {
+    // Lanes of 16 cells: each is gone around many times, now by one receiver and now by another, whose memory of it is then
+    // behind by some places, or by rounds.
+    let fresh = fresh(Wishes { priorities: 5, ..WISHES });
+    let others: Vec<Segment> = (0..2).map(|_| Segment::options().open(&fresh.name).unwrap()).collect();
+    let mut queues: Vec<SlotQueue> = others.iter().map(|segment| SlotQueue::open(segment).unwrap()).collect();
+    queues.push(fresh.queue.clone());
+    let mut waiting: Vec<Vec<u64>> = vec![Vec::new(); 5];
+    let (mut random, mut receiver) = (1_u64, 0);
+    for number in 0..60_000_u64 {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let dice = (random >> 33) as usize;
+        if dice.is_multiple_of(97) {
+            receiver = dice / 97 % 3;
+        }
+        let full = waiting.iter().map(Vec::len).sum::<usize>() == 8;
+        if (dice / 7).is_multiple_of(2) && !full {
+            // Mostly one lane, so that the others' bits stay while they are empty.
+            let lane = if (dice / 14).is_multiple_of(3) { dice / 42 % 5 } else { 1 };
+            put(&queues[dice / 210 % 3], &number.to_ne_bytes(), lane as u32).unwrap();
+            waiting[lane].push(number);
+            continue;
+        }
+        let first = waiting.iter_mut().rev().find(|lane| !lane.is_empty()).map(|lane| lane.remove(0));
+        let got = body(&queues[receiver]).map(|bytes| u64::from_ne_bytes(bytes.try_into().unwrap()));
+        assert_eq!(got, first, "at {number}");
+    }
 }
 
 #[test]

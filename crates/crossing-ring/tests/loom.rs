@@ -93,6 +93,7 @@ impl Words for View {
         &self.world.doorbells[1..]
     }
     fn prefetch(&self, _: u32) {}
+    fn prefetch_cell(&self, _: u32, _: u64) {}
 }
 
 /// A member of the model.

@@ -66,7 +66,7 @@ impl Shared {
         Ok(Self { queue, segment: Arc::new(segment), acknowledge: options.acknowledge, dead: false })
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&self, until: Until) -> Option<Held> {
         if self.dead { self.queue.take_dead(until) } else { self.queue.take(until) }
     }

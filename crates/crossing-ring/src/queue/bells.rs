@@ -1,7 +1,8 @@
 //! The two bells of a queue, and the waiters of its event loops: [`RawBell`], and the rows of
 //! [`doorbell`](crossing_sync::raw::doorbell), where the protocols stand.
 
-use super::core::{Core, TRUSTING, WATCHFUL};
+use super::core::Core;
+use super::waiting::{TRUSTING, WATCHFUL};
 use super::words::{DOORBELLS, Words};
 use crossing_sync::raw::bell::RawBell;
 use crossing_sync::raw::doorbell::Row;

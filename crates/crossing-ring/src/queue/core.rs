@@ -1,26 +1,17 @@
 //! What a sender and a receiver do, over any [`Words`].
 
 use super::bells::Which;
+use super::waiting::Habits;
 use super::words::{DEAD, LANES, Ledger, State, Word, Words};
 use super::{aside, bells, lanes, slots, sweep};
 use crossing_sync::Until;
-use crossing_sync::atomic::{Ordering, dekker, model_atomics, spin};
+use crossing_sync::atomic::{Ordering, dekker, model_atomics};
 use crossing_sys::crash;
-use crossing_sys::wait::WaitEnd;
-use std::time::{Duration, Instant};
 
-/// How long a sleeper trusts that it is woken, while nobody holds a delivery.
-pub(super) const TRUSTING: Duration = Duration::from_millis(100);
-/// How long it sleeps while others hold deliveries, before it looks whether they live.
-pub(super) const WATCHFUL: Duration = Duration::from_millis(4);
 /// After how many messages a receiver that is never idle looks for the dead.
 const PATROL: u64 = 4096;
-/// Turns of spinning before a sleep, at most: some ten microseconds. None in a model, whose sleeps are to be searched.
-const SPINS: u32 = if model_atomics() { 0 } else { 512 };
-/// A sleep shorter than this might have been spared by spinning.
-const SHORT: Duration = Duration::from_micros(60);
-/// How many sleeps to go without spinning once it did not help: the other side may be on the same core.
-const WARY: u32 = 256;
+/// After so many messages each lane is looked at with care.
+const THOROUGH: u64 = if model_atomics() { 2 } else { 256 };
 
 /// What the queue's creator decided and every user checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,22 +60,21 @@ pub struct Taken {
 /// A queue as one process uses it.
 #[derive(Debug)]
 pub struct Core<W> {
-    words: W,
+    pub(super) words: W,
     limits: Limits,
     clock: fn() -> u64,
     /// This participant's slot.
     user: usize,
     /// Where the next free slot may be. A hint.
     cursor: std::sync::atomic::AtomicU32,
-    /// How long to spin, and how many times not to. Hints.
-    patience: std::sync::atomic::AtomicU32,
-    wary: std::sync::atomic::AtomicU32,
+    /// What it learnt about waiting.
+    pub(super) habits: Habits,
     /// Slots freed while somebody waited for room. A hint.
     freed: std::sync::atomic::AtomicU32,
 }
 
 /// For words that are hints of this process's own.
-const HINT: Ordering = Ordering::Relaxed;
+pub(super) const HINT: Ordering = Ordering::Relaxed;
 
 impl<W: Words> Core<W> {
     /// Joins the queue. What a dead predecessor in this participant's slot left is put right first.
@@ -108,8 +98,7 @@ impl<W: Words> Core<W> {
             clock,
             user,
             cursor: cursor.into(),
-            patience: SPINS.into(),
-            wary: 0.into(),
+            habits: Habits::default(),
             freed: 0.into(),
         };
         sweep::patrol(&core.words, &core.limits);
@@ -142,11 +131,16 @@ impl<W: Words> Core<W> {
     pub fn claim(&self, thorough: bool) -> Option<(u32, Word)> {
         let capacity = self.words.capacity();
         let from = self.cursor.load(HINT);
-        let index = slots::claim(&self.words, if from < capacity { from } else { 0 }, thorough)?;
-        self.cursor.store(index + 1, HINT);
-        self.words.prefetch(index + 4);
-        let word = self.words.slot(index).word.load(Ordering::Relaxed);
-        Some((index, Word(word)))
+        let claimed = slots::claim(&self.words, if from < capacity { from } else { 0 }, thorough)?;
+        self.cursor.store(claimed.0 + 1, HINT);
+        self.words.prefetch(claimed.0 + 4);
+        Some(claimed)
+    }
+
+    /// Brings near what a commit into `lane` will write.
+    #[inline]
+    pub(super) fn foresee_commit(&self, lane: u32) {
+        lanes::foresee_push(&self.words, lane);
     }
 
     /// Gives up a claimed slot.
@@ -205,10 +199,26 @@ impl<W: Words> Core<W> {
     }
 
     /// Takes the next message of the lanes of `mask`; what expired is dropped on the way.
-    #[inline]
     pub fn take(&self, mask: u64) -> Option<Taken> {
+        self.take_soon(mask).or_else(|| self.take_picked(|| self.pick(mask)))
+    }
+
+    /// The same, where a short look is enough to tell; `None` otherwise, and if there is nothing.
+    // In place, as all that leads to a delivery: what is written in small pieces and read in large ones makes the processor wait.
+    #[inline(always)]
+    fn take_soon(&self, mask: u64) -> Option<Taken> {
+        // Something aside may have to go first. And once in a while lanes that have been empty for long are to be found out.
+        let apart = aside::next_due(&self.words).is_some() && mask & DEAD_LANE == 0;
+        if apart || self.ledger().taken.load(Ordering::Relaxed) % THOROUGH == THOROUGH - 1 {
+            return None;
+        }
+        self.take_picked(|| lanes::take_soon(&self.words, mask))
+    }
+
+    #[inline(always)]
+    fn take_picked(&self, pick: impl Fn() -> Option<u32>) -> Option<Taken> {
         loop {
-            let index = self.pick(mask)?;
+            let index = pick()?;
             let slot = self.words.slot(index);
             let word = Word(slot.word.load(Ordering::Relaxed));
             let meta = slot.meta.load(Ordering::Relaxed);
@@ -299,112 +309,28 @@ impl<W: Words> Core<W> {
     }
 
     /// Takes, waiting.
-    #[inline]
+    #[inline(always)]
     pub fn take_until(&self, mask: u64, until: Until) -> Option<Taken> {
-        if let Some(taken) = self.take(mask) {
+        if let Some(taken) = self.take_soon(mask) {
             return Some(taken);
         }
+        self.take_later(mask, until)
+    }
+
+    #[cold]
+    fn take_later(&self, mask: u64, until: Until) -> Option<Taken> {
         if until == Until::Now {
-            return None;
+            return self.take(mask);
         }
-        self.attempt(|| lanes::any(&self.words, mask), || self.take(mask))
+        // It may not have been sure.
+        if self.has(mask)
+            && let Some(taken) = self.take(mask)
+        {
+            return Some(taken);
+        }
+        self.tell_room();
+        self.attempt(self.lull(), || lanes::any(&self.words, mask), || self.take(mask))
             .or_else(|| self.sleep_until(Which::Arrivals, until, || self.take(mask), || self.has(mask)))
-    }
-
-    /// Spins for a moment, as long as that has helped lately.
-    #[inline]
-    fn attempt<T>(&self, worth: impl Fn() -> bool, take: impl Fn() -> Option<T>) -> Option<T> {
-        let patience = self.patience.load(HINT);
-        let (mut turns, mut pause) = (0, 1);
-        while turns < patience {
-            // Longer and longer pauses: each look takes lines away from those who fill or empty the queue.
-            for _ in 0..pause {
-                spin();
-            }
-            turns += pause;
-            pause = (pause * 2).min(16);
-            if worth()
-                && let Some(taken) = take()
-            {
-                self.patience.store(SPINS, HINT);
-                return Some(taken);
-            }
-        }
-        None
-    }
-
-    /// Learns from a sleep how long to spin before the next.
-    fn learn(&self, slept: Duration) {
-        let (patience, wary) = (self.patience.load(HINT), self.wary.load(HINT));
-        let (patience, wary) = if wary > 0 {
-            (0, wary - 1)
-        } else if slept > SHORT {
-            // Idle: soon no spinning at all.
-            (if patience < 8 { 0 } else { patience / 2 }, 0)
-        } else if patience == SPINS {
-            // It spun in vain, then had to wait only a moment asleep.
-            (0, WARY)
-        } else {
-            (SPINS, 0)
-        };
-        self.patience.store(patience, HINT);
-        self.wary.store(wary, HINT);
-    }
-
-    /// Tries until `take` succeeds, asleep in between. Who was woken and leaves while it is `worth` another's look rings on.
-    pub fn sleep_until<T>(
-        &self,
-        which: Which,
-        until: Until,
-        take: impl Fn() -> Option<T>,
-        worth: impl Fn() -> bool,
-    ) -> Option<T> {
-        let me = self.words.me();
-        let bell = which.bell(&self.words);
-        let mut slept = false;
-        let mut look = true;
-        loop {
-            let ticket = bell.prepare();
-            if let Some(taken) = take() {
-                if slept && worth() {
-                    which.ring(&self.words);
-                }
-                return Some(taken);
-            }
-            if until.passed() {
-                if slept {
-                    which.ring(&self.words);
-                }
-                return None;
-            }
-            let watchful = sweep::others_hold(&self.words);
-            if (look || watchful) && sweep::patrol(&self.words, &self.limits) {
-                continue;
-            }
-            let begun = Instant::now();
-            let slice = begun.checked_add(if watchful { WATCHFUL } else { TRUSTING });
-            let deadline = self.earlier(match until {
-                Until::At(end) => Some(slice.map_or(end, |slice| slice.min(end))),
-                _ => slice,
-            });
-            let end = bell.wait(me, ticket, deadline);
-            slept = true;
-            let ended = Instant::now();
-            look = end == WaitEnd::TimedOut || deadline.is_some_and(|deadline| ended >= deadline);
-            self.learn(ended - begun);
-        }
-    }
-
-    /// `slice`, or when something aside is due.
-    pub(super) fn earlier(&self, slice: Option<Instant>) -> Option<Instant> {
-        let Some(due) = aside::next_due(&self.words) else { return slice };
-        let left = Duration::from_nanos(due.saturating_sub(self.now()));
-        // The hint is rounded down; a little later rather than over and over.
-        let due = Instant::now().checked_add(left + Duration::from_micros(66));
-        match (slice, due) {
-            (Some(slice), Some(due)) => Some(slice.min(due)),
-            (slice, due) => slice.or(due),
-        }
     }
 
     /// Puts right what the dead left; says whether there was anybody.
@@ -418,7 +344,7 @@ impl<W: Words> Core<W> {
             return Some(claimed);
         }
         if until != Until::Now
-            && let Some(claimed) = self.attempt(|| self.is_ahead_free(), || self.claim(false))
+            && let Some(claimed) = self.attempt(1, || self.is_ahead_free(), || self.claim(false))
         {
             return Some(claimed);
         }

@@ -32,7 +32,7 @@ unsafe impl Send for Held {}
 unsafe impl Sync for Held {}
 
 impl Held {
-    #[inline]
+    #[inline(always)]
     pub(super) fn new(queue: SlotQueue, taken: Taken) -> Self {
         let (place, body, properties, flags) = match queue.locate(taken.index) {
             // Both are halves of a 64-bit word.

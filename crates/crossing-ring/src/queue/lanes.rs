@@ -14,6 +14,11 @@
 //! | move `head` on | the taker: at once while it meets other receivers, else every 16th position or so, and when it finds the lane empty; whoever finds the cell at `head` stale |
 //! | clear the lane's bit, then look at the cell at `head` again, set it again if there is one (`ORD: lane-empty (seqcst) <-> lane-bit`) | a receiver that found the lane empty but one below it not |
 //!
+//! A receiver looks first only at the cell at which it expects its next message of a lane (`grasp`): every cell before it is
+//! known to be stale. If that cell is not of its turn but of the one before, nothing is there, however far others are; if it is
+//! neither, or stale, others took from the lane meanwhile, and the head tells where to go on (`take`). Who finds nothing so
+//! looks at all lanes by their heads before it sleeps.
+//!
 //! # Death
 //! After the slot became READY and before its cell was written: the sweep of the dead sender's slots writes it. Before the bit: the sweep sets every bit. A taker that dies holds the slot by
 //! name; the sweep gives it to another.
@@ -21,6 +26,7 @@
 //! A peer that scribbles here makes messages be found late, in another order or not at all, never twice (the slot decides)
 //! and never outside of the memory (positions are masked, slots checked). Loops are bounded.
 
+use super::memo::Memo;
 use super::words::{Cell, LANES, State, Word, Words};
 use crossing_sync::atomic::{AtomicU64, Ordering, dekker, model_atomics};
 use crossing_sys::crash;
@@ -136,11 +142,87 @@ fn advance(head: &AtomicU64, seen: u64, next: u64) -> bool {
     seen == next || head.compare_exchange(seen, next, Ordering::AcqRel, Ordering::Relaxed).is_ok()
 }
 
+/// What a look at the place that this process remembers says of a lane.
+enum Grasp {
+    /// This slot is ours.
+    Taken(u32),
+    /// Nothing is there.
+    Empty,
+    /// Others were here meanwhile: only [`take`] knows.
+    Unsure,
+}
+
+/// Takes the first message of `lane` if nobody else took from it since this process did; looks at no word but the cell and
+/// the slot.
+#[inline]
+fn grasp<W: Words>(words: &W, lane: u32) -> Grasp {
+    let bits = words.lane_bits();
+    let memo = words.memo(lane);
+    // Relaxed: this process's own hint. Nothing is left before it.
+    let position = memo.next.load(Ordering::Relaxed);
+    // ORD: lane-look (acquire) <-> lane-push
+    let cell = Cell(words.cell(lane, position).load(Ordering::SeqCst));
+    if cell.0 == memo.vacant.load(Ordering::Relaxed) {
+        return Grasp::Empty;
+    }
+    let turn = Cell::turn_of(position, bits);
+    if cell.turn() == turn - 1 && (turn > 1 || position >> bits == 0) {
+        // Not written yet in this turn.
+        memo.vacant.store(cell.0, Ordering::Relaxed);
+        return Grasp::Empty;
+    }
+    if cell.turn() != turn {
+        return Grasp::Unsure;
+    }
+    let Some((index, word)) = find(words, lane, cell) else { return Grasp::Unsure };
+    if !seize(words, lane, position, index, word) {
+        return Grasp::Unsure;
+    }
+    if is_to_tell(memo, position, bits) {
+        let head = &words.lane(lane).head.0;
+        let seen = head.load(Ordering::Acquire);
+        if seen <= position {
+            advance(head, seen, position.wrapping_add(1));
+        }
+    }
+    Grasp::Taken(index)
+}
+
+/// Makes the READY slot that the cell at `position` names this participant's.
+#[inline]
+fn seize<W: Words>(words: &W, lane: u32, position: u64, index: u32, word: Word) -> bool {
+    let slot = words.slot(index);
+    let memo = words.memo(lane);
+    crash::point("queue.take.before");
+    // ORD: slot-taken (acquire) <-> slot-ready
+    let mine = word.to(State::Taken, words.me().id().raw()).0;
+    if slot.word.compare_exchange(word.0, mine, Ordering::SeqCst, Ordering::Relaxed).is_err() {
+        memo.company.store(COMPANY, Ordering::Relaxed);
+        return false;
+    }
+    crash::point("queue.take.after");
+    // Relaxed: the owner's own; and hints.
+    slot.position.store(position, Ordering::Relaxed);
+    memo.next.store(position.wrapping_add(1), Ordering::Relaxed);
+    foresee(words, lane, position.wrapping_add(2));
+    true
+}
+
+/// Whether who took what lay at `position` is to move the head on.
+#[inline]
+fn is_to_tell(memo: &Memo, position: u64, bits: u32) -> bool {
+    // Relaxed: a hint.
+    let company = memo.company.load(Ordering::Relaxed);
+    if company > 0 {
+        memo.company.store(company - 1, Ordering::Relaxed);
+    }
+    company > 0 || position.wrapping_add(1) & (stride(bits) - 1) == 0
+}
+
 /// Takes the first message of `lane`.
 pub(super) fn take<W: Words>(words: &W, lane: u32) -> Option<u32> {
     let bits = words.lane_bits();
     let head = &words.lane(lane).head.0;
-    let me = words.me().id().raw();
     let memo = words.memo(lane);
     // Relaxed: this process's own hints.
     let mut next = memo.next.load(Ordering::Relaxed);
@@ -174,24 +256,11 @@ pub(super) fn take<W: Words>(words: &W, lane: u32) -> Option<u32> {
             }
             continue;
         };
-        let slot = words.slot(index);
-        crash::point("queue.take.before");
-        // ORD: slot-taken (acquire) <-> slot-ready
-        let mine = word.to(State::Taken, me).0;
-        if slot.word.compare_exchange(word.0, mine, Ordering::SeqCst, Ordering::Relaxed).is_err() {
-            memo.company.store(COMPANY, Ordering::Relaxed);
+        if !seize(words, lane, position, index, word) {
             continue;
         }
-        crash::point("queue.take.after");
-        // Relaxed: the owner's own.
-        slot.position.store(position, Ordering::Relaxed);
-        foresee(words, lane, position.wrapping_add(2));
-        next = position.wrapping_add(1);
-        memo.next.store(next, Ordering::Relaxed);
-        let company = memo.company.load(Ordering::Relaxed);
-        memo.company.store(company.saturating_sub(1), Ordering::Relaxed);
-        if company > 0 || next & (stride(bits) - 1) == 0 {
-            advance(head, first, next);
+        if is_to_tell(memo, position, bits) {
+            advance(head, first, position.wrapping_add(1));
         }
         return Some(index);
     }
@@ -206,6 +275,28 @@ fn foresee<W: Words>(words: &W, lane: u32, position: u64) {
     if cell.turn() == Cell::turn_of(position, words.lane_bits()) {
         words.prefetch(cell.slot());
     }
+}
+
+/// As [`take_highest`], at a small cost for each empty lane; `None` where it cannot be sure, too.
+#[inline]
+pub(super) fn take_soon<W: Words>(words: &W, mask: u64) -> Option<u32> {
+    let mut left = words.shared().lanes.load(Ordering::SeqCst) & mask & ((1 << LANES) - 1);
+    while left != 0 {
+        let lane = 63 - left.leading_zeros();
+        match grasp(words, lane) {
+            Grasp::Taken(index) => return Some(index),
+            Grasp::Empty => left &= !(1 << lane),
+            Grasp::Unsure => return None,
+        }
+    }
+    None
+}
+
+/// Brings the cell near that [`push`] will write into `lane`: before other work for the same message.
+#[inline]
+pub(super) fn foresee_push<W: Words>(words: &W, lane: u32) {
+    // Relaxed: for a hint.
+    words.prefetch_cell(lane, words.memo(lane).tail.load(Ordering::Relaxed));
 }
 
 /// Takes the first message of the highest lane of `mask` that has one.
@@ -248,13 +339,22 @@ fn lower<W: Words>(words: &W, mask: u64) {
     }
 }
 
-/// Whether the lane names anything, stale or not.
+/// Whether the lane names anything, stale or not, beyond what this process knows to be gone.
 fn has<W: Words>(words: &W, lane: u32) -> bool {
-    let position = words.lane(lane).head.0.load(Ordering::SeqCst);
+    let head = words.lane(lane).head.0.load(Ordering::SeqCst);
+    let position = known(words, lane, head);
     let cell = Cell(words.cell(lane, position).load(Ordering::SeqCst));
     // A head that moved on meanwhile: something was there; the bit may stay.
     cell.turn() == Cell::turn_of(position, words.lane_bits())
-        || words.lane(lane).head.0.load(Ordering::SeqCst) != position
+        || words.lane(lane).head.0.load(Ordering::SeqCst) != head
+}
+
+/// Where to begin to look in a lane with this head: the head itself tells it up to a stride late.
+#[inline]
+fn known<W: Words>(words: &W, lane: u32, head: u64) -> u64 {
+    // Relaxed: this process's own hint. One of more than a stride ahead is of a head that a peer set back.
+    let next = words.memo(lane).next.load(Ordering::Relaxed);
+    if next > head && next - head <= stride(words.lane_bits()) { next } else { head }
 }
 
 /// Whether any lane of `mask` names anything.

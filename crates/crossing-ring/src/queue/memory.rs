@@ -4,7 +4,7 @@
 
 use super::layout::{Blocks, Layout};
 use super::memo::Memo;
-use super::words::{Cell, DEAD, DOORBELLS, INLINE, Lane, Ledger, Shared, Slot, Words};
+use super::words::{Cell, DOORBELLS, INLINE, Lane, Ledger, Shared, Slot, Words};
 use crossing_shm::Region;
 use crossing_sync::Participant;
 use crossing_sync::atomic::{AtomicU64, Ordering};
@@ -79,13 +79,22 @@ impl Memory {
     /// Writes `parts` one after the other into the slot; they fit.
     #[inline]
     pub(super) fn write_inline(&self, index: u32, parts: [&[u8]; 2]) {
+        let inline = &self.slot(index).inline;
+        if let ([], Ok(body)) = (parts[0], <&[u8; INLINE]>::try_from(parts[1])) {
+            let (chunks, _) = body.as_chunks::<8>();
+            for (word, bytes) in inline.iter().zip(chunks) {
+                // Relaxed: as below.
+                word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
+            }
+            return;
+        }
         let mut buffer = [0; INLINE];
         let (first, second) = (parts[0].len(), parts[1].len());
         buffer[..first].copy_from_slice(parts[0]);
         buffer[first..first + second].copy_from_slice(parts[1]);
         let words = (first + second).div_ceil(8);
         let (chunks, _) = buffer.as_chunks::<8>();
-        for (word, bytes) in self.slot(index).inline.iter().zip(chunks).take(words) {
+        for (word, bytes) in inline.iter().zip(chunks).take(words) {
             // Relaxed: published by the slot's word.
             word.store(u64::from_ne_bytes(*bytes), Ordering::Relaxed);
         }
@@ -183,19 +192,16 @@ impl Words for Memory {
 
     #[inline]
     fn prefetch(&self, slot: u32) {
-        #[cfg(target_arch = "x86_64")]
         if slot < self.layout.capacity {
-            use core::arch::x86_64::{_MM_HINT_ET0, _mm_prefetch};
-            let slot = std::ptr::from_ref(self.slot(slot)).cast::<i8>();
-            // SAFETY: within the slot's 128 bytes.
-            let second = unsafe { slot.add(64) };
-            // SAFETY: a hint, of no effect on memory.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(slot) };
-            // SAFETY: as above.
-            unsafe { _mm_prefetch::<_MM_HINT_ET0>(second) };
+            let slot = std::ptr::from_ref(self.slot(slot)).cast::<u8>();
+            crossing_sys::copy::prefetch_to_write(slot);
+            crossing_sys::copy::prefetch_to_write(slot.wrapping_add(64));
         }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = slot;
+    }
+
+    #[inline]
+    fn prefetch_cell(&self, lane: u32, position: u64) {
+        crossing_sys::copy::prefetch_to_write(std::ptr::from_ref(self.cell(lane, position)).cast());
     }
 
     #[inline]
@@ -210,6 +216,7 @@ impl Memory {
     /// The row of a lane: dead letters lie after the last priority. A lane that there is not counts as dead letters.
     #[inline]
     fn row(&self, lane: u32) -> usize {
-        lane.min(self.layout.limits.priorities).min(DEAD) as usize
+        // At most DEAD: the header was checked.
+        lane.min(self.layout.limits.priorities) as usize
     }
 }

@@ -211,6 +211,7 @@ impl SlotQueue {
         if self.is_forked() {
             return Err(PutError::Forked);
         }
+        self.core().foresee_commit(message.priority);
         let terms = self.terms(message);
         let lens = (message.body.len(), message.properties.len());
         if len <= INLINE {
@@ -305,19 +306,21 @@ impl SlotQueue {
     }
 
     /// Takes the next message, waiting until `until`; none in a [forked](Self::is_forked) child.
-    #[inline]
+    #[inline(always)]
     #[must_use]
     pub fn take(&self, until: Until) -> Option<Held> {
         self.take_from(self.layout().limits.lanes(), until)
     }
 
     /// Takes the oldest dead letter, waiting until `until`.
+    #[cold]
     #[must_use]
     pub fn take_dead(&self, until: Until) -> Option<Held> {
         self.take_from(DEAD_LANE, until)
     }
 
-    #[inline]
+    // In place: what is written in small pieces and then moved in large ones makes the processor wait.
+    #[inline(always)]
     fn take_from(&self, mask: u64, until: Until) -> Option<Held> {
         if self.is_forked() {
             return None;

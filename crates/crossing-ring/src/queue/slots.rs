@@ -29,7 +29,13 @@ use crossing_sync::atomic::{Ordering, dekker};
 use crossing_sys::crash;
 
 /// Claims a free slot at or after `from`. `thorough` looks at every slot before it says that none is free.
-pub(super) fn claim<W: Words>(words: &W, from: u32, thorough: bool) -> Option<u32> {
+#[inline]
+pub(super) fn claim<W: Words>(words: &W, from: u32, thorough: bool) -> Option<(u32, Word)> {
+    // In steady flow the next one is free, and no map needs a look.
+    try_claim(words, from).map(|word| (from, word)).or_else(|| search(words, from, thorough))
+}
+
+fn search<W: Words>(words: &W, from: u32, thorough: bool) -> Option<(u32, Word)> {
     let capacity = words.capacity();
     let count = map_words(capacity);
     let (first, first_bit) = ((from / 64) as usize % count, from % 64);
@@ -51,8 +57,8 @@ pub(super) fn claim<W: Words>(words: &W, from: u32, thorough: bool) -> Option<u3
             let bit = free.trailing_zeros();
             free &= free - 1;
             let slot = base + bit;
-            if try_claim(words, slot) {
-                return Some(slot);
+            if let Some(word) = try_claim(words, slot) {
+                return Some((slot, word));
             }
             if !thorough {
                 probes += 1;
@@ -61,8 +67,10 @@ pub(super) fn claim<W: Words>(words: &W, from: u32, thorough: bool) -> Option<u3
                 }
                 continue;
             }
-            if mark_busy(words, index, bit) && try_claim(words, slot) {
-                return Some(slot);
+            if mark_busy(words, index, bit)
+                && let Some(word) = try_claim(words, slot)
+            {
+                return Some((slot, word));
             }
         }
     }
@@ -70,16 +78,16 @@ pub(super) fn claim<W: Words>(words: &W, from: u32, thorough: bool) -> Option<u3
 }
 
 #[inline]
-fn try_claim<W: Words>(words: &W, index: u32) -> bool {
+fn try_claim<W: Words>(words: &W, index: u32) -> Option<Word> {
     let slot = words.slot(index);
     let word = Word(slot.word.load(Ordering::Relaxed));
     if word.state() != Some(State::Free) {
-        return false;
+        return None;
     }
     crash::point("queue.claim.before");
-    let mine = word.to(State::Writing, words.me().id().raw()).0;
+    let mine = word.to(State::Writing, words.me().id().raw());
     // ORD: slot-claimed (acquire) <-> slot-freed
-    slot.word.compare_exchange(word.0, mine, Ordering::Acquire, Ordering::Relaxed).is_ok()
+    slot.word.compare_exchange(word.0, mine.0, Ordering::Acquire, Ordering::Relaxed).ok().map(|_| mine)
 }
 
 /// Marks a slot as found in use; `true`: it is free after all, and the mark is gone.

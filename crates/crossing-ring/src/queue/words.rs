@@ -114,7 +114,9 @@ impl Cell {
     #[must_use]
     #[inline]
     pub fn turn_of(position: u64, bits: u32) -> u64 {
-        (position >> bits) % TURNS + 1
+        let lap = position >> bits;
+        // A division for those alone who went around two million times.
+        if lap < TURNS { lap + 1 } else { lap % TURNS + 1 }
     }
 
     /// The turn; 0: never written.
@@ -271,6 +273,8 @@ pub trait Words {
     fn senders(&self) -> &[AtomicU64];
     /// Brings a slot near that will be written soon; any number.
     fn prefetch(&self, slot: u32);
+    /// Brings a cell near that will be written soon; any position.
+    fn prefetch_cell(&self, lane: u32, position: u64);
 }
 
 impl Ledger {
