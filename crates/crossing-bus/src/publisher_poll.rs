@@ -38,8 +38,8 @@ impl<T: Payload + ?Sized> Publisher<T> {
     /// The operating system's.
     pub fn has_room(&self) -> Result<bool> {
         let mut core = self.core.borrow_mut();
-        if let Some(error) = core.home.forked() {
-            return Err(error);
+        if core.home.bell.is_forked() {
+            return Err(core.home.forked());
         }
         core.hear()?;
         if core.terms.overflow != Overflow::Block || core.has_room() {

@@ -200,11 +200,6 @@ impl Link {
     }
 
     #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn name(&self) -> &str {
-        &self.name
-    }
-
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(crate) fn is_tls(&self) -> bool {
         with_socket!(self, _socket => false, _tls => true)
     }

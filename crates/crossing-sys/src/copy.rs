@@ -25,27 +25,6 @@ pub unsafe fn to_shared(from: &[u8], to: *mut u8) {
     unsafe { raw(from.as_ptr(), to, from.len()) }
 }
 
-/// Brings the cache line at `place` near, and away from all others, since it will be written soon. Of no effect on memory,
-/// whatever `place` is.
-///
-/// # Platform-specific behavior
-/// x86_64: `prefetchw`, which older processors take for a no-op. aarch64: `prfm pstl1keep`. Elsewhere nothing.
-#[inline]
-pub fn prefetch_to_write(place: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a hint; it neither faults nor changes anything.
-    unsafe {
-        core::arch::asm!("prefetchw [{}]", in(reg) place, options(nostack, preserves_flags, readonly));
-    }
-    #[cfg(target_arch = "aarch64")]
-    // SAFETY: as above.
-    unsafe {
-        core::arch::asm!("prfm pstl1keep, [{}]", in(reg) place, options(nostack, preserves_flags, readonly));
-    }
-    #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
-    let _ = place;
-}
-
 #[cfg(target_arch = "x86_64")]
 #[inline]
 unsafe fn raw(from: *const u8, to: *mut u8, len: usize) {

@@ -194,14 +194,14 @@ impl Words for Memory {
     fn prefetch(&self, slot: u32) {
         if slot < self.layout.capacity {
             let slot = std::ptr::from_ref(self.slot(slot)).cast::<u8>();
-            crossing_sys::copy::prefetch_to_write(slot);
-            crossing_sys::copy::prefetch_to_write(slot.wrapping_add(64));
+            crossing_sys::copy::bring_near::<true>(slot);
+            crossing_sys::copy::bring_near::<true>(slot.wrapping_add(64));
         }
     }
 
     #[inline]
     fn prefetch_cell(&self, lane: u32, position: u64) {
-        crossing_sys::copy::prefetch_to_write(std::ptr::from_ref(self.cell(lane, position)).cast());
+        crossing_sys::copy::bring_near::<true>(std::ptr::from_ref(self.cell(lane, position)).cast());
     }
 
     #[inline]
