@@ -146,7 +146,8 @@ impl<T: Payload + ?Sized> Topic<T> {
 }
 
 impl<T: Payload + ?Sized> TopicOptions<T> {
-    /// How many messages each publisher's ring keeps: a power of two, 64 unless said otherwise.
+    /// How many messages each publisher's ring has room for: a power of two, 64 unless said otherwise. From 64 on, 4 of them are
+    /// always being made ready for the next messages: it keeps 60 of 64, and a publisher that blocks is at most 60 ahead.
     #[must_use]
     pub fn depth(mut self, messages: u32) -> Self {
         self.figures.depth = messages;

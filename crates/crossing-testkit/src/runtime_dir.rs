@@ -2,6 +2,7 @@
 
 use crate::{Builder, unique_name};
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -73,7 +74,12 @@ impl RuntimeDirGuard {
     }
 
     fn list(&self, directory: &Path, found: &mut Vec<PathBuf>) {
-        for entry in fs::read_dir(directory).expect("read the runtime directory") {
+        let entries = match fs::read_dir(directory) {
+            // Others remove what the dead left while this looks.
+            Err(cause) if cause.kind() == ErrorKind::NotFound && directory != self.path => return,
+            entries => entries.expect("read the runtime directory"),
+        };
+        for entry in entries {
             let path = entry.expect("entry of the runtime directory").path();
             let relative = path.strip_prefix(&self.path).unwrap_or(&path).to_owned();
             if self.allowed.iter().any(|allowed| relative.starts_with(allowed)) {
@@ -86,7 +92,9 @@ impl RuntimeDirGuard {
             if path.is_dir() && !path.is_symlink() {
                 self.list(&path, found);
             }
-            found.push(relative);
+            if path.exists() || path.is_symlink() {
+                found.push(relative);
+            }
         }
     }
 }
