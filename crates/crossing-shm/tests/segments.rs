@@ -5,16 +5,15 @@ use crossing_sync::MutexCell;
 use crossing_sys::ErrorKind;
 use crossing_sys::local::{LocalStream, Wait};
 use crossing_sys::memory::MemoryFile;
-use crossing_testkit::{Child, role, unique_name};
+use crossing_testkit::{Child, RuntimeDirGuard, role, unique_name};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Held by tests that remove what is stale, whose ever it is, and by those that leave something stale and look at it.
-fn stale_names_are_mine() -> MutexGuard<'static, ()> {
-    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
+/// Runs a role of these tests in a runtime directory of its own, where nobody else removes what is stale.
+fn alone(role: &str) {
+    let dir = RuntimeDirGuard::new();
+    dir.give(Child::role(role)).spawn().wait(Duration::from_secs(100)).success();
 }
 
 /// A segment that stays, and the path of its file.
@@ -99,7 +98,13 @@ fn owner(name: &str) -> Child {
 
 #[test]
 fn what_a_killed_owner_left_is_stale_and_reclaimed() {
-    let _stale = stale_names_are_mine();
+    alone("role_reclaimer");
+}
+
+#[test]
+#[ignore = "a child process"]
+fn role_reclaimer() {
+    let Some(_role) = role("role_reclaimer") else { return };
     for again in ["open", "create", "open_or_create", "remove_stale"] {
         let name = unique_name("killed");
         let mut owner = owner(&name);
@@ -120,7 +125,13 @@ fn what_a_killed_owner_left_is_stale_and_reclaimed() {
 
 #[test]
 fn what_is_unfinished_is_removed_and_nothing_else() {
-    let _stale = stale_names_are_mine();
+    alone("role_remover");
+}
+
+#[test]
+#[ignore = "a child process"]
+fn role_remover() {
+    let Some(_role) = role("role_remover") else { return };
     let prefix = unique_name("unfinished");
     let name = |which: &str| format!("{prefix}/{which}");
     let kept = Segment::options().size(64).create(&name("kept")).unwrap();
@@ -221,7 +232,6 @@ fn modes_are_private(path: &std::path::Path) {
 #[cfg(unix)]
 #[test]
 fn a_link_in_the_place_of_a_segment_is_not_followed() {
-    let _stale = stale_names_are_mine();
     let name = unique_name("link");
     let path = file_of(&name, kept(&name));
     let target = std::env::temp_dir().join(unique_name("crossing-link"));
