@@ -122,7 +122,7 @@ fn parts(header: &libc::msghdr) -> (Vec<Handle>, Option<Credentials>) {
 /// The name in an address; `None` for a socket without one, or with one that is no text.
 fn name(address: &libc::sockaddr_un, len: usize) -> Option<LocalName> {
     let len = len.min(size_of_val(address)).checked_sub(offset_of!(libc::sockaddr_un, sun_path))?;
-    let bytes: Vec<u8> = address.sun_path[..len].iter().map(|byte| byte.cast_unsigned()).collect();
+    let bytes: Vec<u8> = address.sun_path[..len].iter().map(|byte| byte.to_ne_bytes()[0]).collect();
     match bytes.split_first()? {
         (0, []) => None,
         (0, name) => Some(LocalName::Abstract(String::from_utf8(name.to_vec()).ok()?)),
