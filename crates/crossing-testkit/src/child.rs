@@ -224,13 +224,14 @@ impl Child {
         assert!(line == wanted, "{} said {line:?}, expected {wanted:?}{}", self.name, self.written());
     }
 
-    /// Writes a line to its standard input.
+    /// Writes a line to its standard input, at once: a child that reads what there is gets all of it.
     ///
     /// # Panics
     /// If the child closed it or it was closed before.
     pub fn tell(&mut self, line: &str) {
         let stdin = self.stdin.as_mut().expect("standard input is open");
-        if let Err(error) = writeln!(stdin, "{line}").and_then(|()| stdin.flush()) {
+        let whole = format!("{line}\n");
+        if let Err(error) = stdin.write_all(whole.as_bytes()).and_then(|()| stdin.flush()) {
             panic!("cannot tell {} {line:?}: {error}", self.name);
         }
     }
