@@ -1,5 +1,5 @@
 use super::*;
-use crate::{CallError, ErrorKind, Listener, ListenerOptions, Stream};
+use crate::{CallError, ErrorKind, Listener, Stream};
 use crossing_testkit::{PATIENCE, watchdog};
 use crossing_wire::service::Call as Message;
 use std::net::TcpListener;

@@ -77,7 +77,7 @@ pub(crate) fn listen(address: SocketAddr, how: &Listening) -> Result<TcpListener
         return Err(last_error().into());
     }
     // SAFETY: an open socket that nobody else owns.
-    let listener = unsafe { TcpListener::from_raw_socket(socket as u64) };
+    let listener = unsafe { TcpListener::from_raw_socket(socket as _) };
     let value = u32::from(!both).to_ne_bytes();
     // SAFETY: an open socket; the option takes a DWORD, whose bytes these are.
     done(unsafe { setsockopt(socket, IPPROTO_IPV6, IPV6_V6ONLY, value.as_ptr(), value.len() as i32) })
