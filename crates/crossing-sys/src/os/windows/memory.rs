@@ -260,6 +260,9 @@ pub(crate) fn free_space(_: &Handle, backing: &Backing) -> io::Result<(u64, Stri
 
 /// Bytes that memory and the paging file together can still promise. At least what is free of memory: Wine on a machine whose
 /// processes have reserved more than there is says 0; where that is the truth, the allocation itself fails.
+///
+/// Nothing at all is no answer: Wine (8.0, kernelbase `GlobalMemoryStatusEx`) notes the time of a look before it has looked, and
+/// gives a second thread that asks meanwhile the zeros of a look that never was.
 pub(crate) fn paging_file_left() -> io::Result<u64> {
     // SAFETY: plain numbers, for which zero is a value.
     let mut status: MEMORYSTATUSEX = unsafe { std::mem::zeroed() };
@@ -268,7 +271,10 @@ pub(crate) fn paging_file_left() -> io::Result<u64> {
     if unsafe { GlobalMemoryStatusEx(&raw mut status) } == 0 {
         return Err(io::Error::last_os_error());
     }
-    Ok(status.ullAvailPageFile.max(status.ullAvailPhys))
+    match status.ullAvailPageFile.max(status.ullAvailPhys) {
+        0 => Err(io::ErrorKind::Unsupported.into()),
+        left => Ok(left),
+    }
 }
 
 pub(crate) fn len(handle: &Handle) -> io::Result<u64> {

@@ -157,3 +157,30 @@ fn across_sessions_is_a_global_section() {
         }
     }
 }
+
+#[test]
+#[ignore = "a child process of the tests here"]
+fn role_crowd() {
+    let Some(directory) = argument() else { return };
+    let start = std::sync::Barrier::new(8);
+    std::thread::scope(|threads| {
+        for number in 0..8 {
+            let (start, path) = (&start, directory.join(format!("segment-{number}")));
+            threads.spawn(move || {
+                start.wait();
+                assert_ne!(paging_file_left().ok(), Some(0));
+                drop(made(&path));
+            });
+        }
+    });
+    println!("all made");
+}
+
+/// Wine answers zeros to who asks while the process's first look is under way: no reason to refuse memory.
+#[test]
+fn threads_that_ask_for_memory_at_once_all_have_it() {
+    for _ in 0..4 {
+        let place = Place::new();
+        Role::start("os::windows::memory::tests::role_crowd", &place.0).expect("all made");
+    }
+}
