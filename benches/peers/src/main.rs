@@ -32,7 +32,10 @@ pub fn fill(bytes: &mut [u8], number: u64) {
     for word in words {
         *word = number.to_ne_bytes();
     }
-    rest.fill(number as u8);
+    // glibc sets nothing at all by a masked store of 64 bytes: whoever loads what lies behind then waits for all stores before it.
+    if !rest.is_empty() {
+        rest.fill(number as u8);
+    }
 }
 
 /// Reads every byte; the first 8.

@@ -350,7 +350,12 @@ impl Source {
         if self.doubt {
             return self.is_ready_now();
         }
-        self.known = self.ring.tail();
+        self.known = self.ring.told();
+        if self.next < self.known {
+            return true;
+        }
+        // What came since then, if the publisher goes on so slowly that nothing is told.
+        self.known = self.ring.end_after(self.next);
         self.next < self.known
     }
 

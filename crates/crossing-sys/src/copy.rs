@@ -5,6 +5,10 @@
 //! architectures copy with relaxed atomic bytes.
 #![allow(unsafe_code)] // raw copies in assembly
 
+use std::sync::atomic::AtomicU64;
+#[cfg(not(target_arch = "x86_64"))]
+use std::sync::atomic::Ordering;
+
 /// Copies `to.len()` bytes from shared memory at `from` into `to`.
 ///
 /// # Safety
@@ -63,6 +67,28 @@ unsafe fn raw(from: *const u8, to: *mut u8, len: usize) {
         let target = unsafe { &*to.add(index).cast::<AtomicU8>() };
         // Relaxed: bytes only; whoever needs order has a protocol word around the copy.
         target.store(source.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+}
+
+/// Stores `from` in two words that others may be reading: each word is old or new. One store where the processor has one of that
+/// width: stores wait for their lines in order, and take fewer places in the queue so. It is loaded in halves, since what was
+/// just written in narrow pieces can be loaded by a wide one only when all stores before it have their lines.
+#[inline]
+pub fn store_pair(to: &[AtomicU64; 2], from: &[u8; 16]) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: both are 16 bytes that live; the words may be written through a shared reference, being atomics, and what is opaque
+    // to the compiler tolerates others.
+    unsafe {
+        core::arch::asm!("movq {x}, [{f}]", "movhps {x}, [{f} + 8]", "movups [{t}], {x}",
+            f = in(reg) from, t = in(reg) to, x = out(xmm_reg) _, options(nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let (halves, _) = from.as_chunks::<8>();
+        for (word, half) in to.iter().zip(halves) {
+            // Relaxed: bytes only; whoever needs order has a protocol word around them.
+            word.store(u64::from_ne_bytes(*half), Ordering::Relaxed);
+        }
     }
 }
 

@@ -18,6 +18,16 @@ fn copies_every_length_exactly() {
 }
 
 #[test]
+fn a_pair_is_stored_as_it_is_and_nothing_beside_it() {
+    let words: [AtomicU64; 4] = std::array::from_fn(|_| AtomicU64::new(u64::MAX));
+    let bytes: [u8; 16] = std::array::from_fn(|byte| byte as u8);
+    store_pair(words[1..].first_chunk().unwrap(), &bytes);
+    let [before, one, other, after] = words.map(AtomicU64::into_inner);
+    assert_eq!((before, after), (u64::MAX, u64::MAX));
+    assert_eq!([one.to_ne_bytes(), other.to_ne_bytes()].concat(), bytes);
+}
+
+#[test]
 fn bringing_near_is_of_no_effect_whatever_the_address() {
     let value = 7_u8;
     for line in [std::ptr::null(), &raw const value, std::ptr::without_provenance(usize::MAX)] {

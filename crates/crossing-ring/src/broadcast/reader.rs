@@ -3,7 +3,7 @@
 use super::body::{Body, Memory};
 use super::cursors::Cursors;
 use super::layout::RingHeader;
-use super::ring::{GAP, INLINE, Ring};
+use super::ring::{GAP, INLINE, Ring, TOLD};
 use super::scratch::NONE;
 use super::words::{self, Seen};
 use crossing_shm::Region;
@@ -86,10 +86,24 @@ impl RingReader {
     }
 
     /// The position after the last message.
-    #[inline]
     #[must_use]
     pub fn tail(&self) -> u64 {
+        self.end_after(self.told())
+    }
+
+    /// The position after the last message that the tail tells: a few more may be there. It takes no line from the publisher
+    /// that is written with each message.
+    #[inline]
+    #[must_use]
+    pub fn told(&self) -> u64 {
         words::tail(self.ring.tail())
+    }
+
+    /// The position after the last message, as far as one look of the tail can be behind: `position` if that is not there.
+    #[must_use]
+    pub fn end_after(&self, position: u64) -> u64 {
+        let there = (0..TOLD).take_while(|more| self.has(position.wrapping_add(*more)));
+        position.wrapping_add(there.count() as u64)
     }
 
     /// The position of the oldest message that is left, if nothing is published meanwhile.

@@ -49,6 +49,9 @@ pub(super) const INLINE: u32 = 0;
 /// Set in a slot's chunk if messages were dropped before this one.
 pub(super) const GAP: u32 = 1 << 31;
 
+/// One position in so many is told by the tail of a ring that makes slots ready ahead.
+pub(super) const TOLD: u64 = 8;
+
 #[derive(Debug)]
 pub(super) struct Ring {
     pub(super) view: View,
@@ -91,6 +94,12 @@ impl Ring {
     pub(super) fn gap(&self, index: usize) -> Option<&AtomicU64> {
         let gaps = self.header.shape().drops_newest();
         gaps.then(|| atomics(&self.view, self.layout.gaps + index * 8))
+    }
+
+    /// Whether the tail says `next`.
+    #[inline]
+    pub(super) fn is_told(&self, next: u64) -> bool {
+        self.layout.ahead == 0 || next.is_multiple_of(TOLD)
     }
 
     #[inline]

@@ -38,9 +38,10 @@ pub fn begin(sequence: &AtomicU64, position: u64) {
     fence(Ordering::Release);
 }
 
-/// The publisher's last step: the message is there, and then one may look for sleepers ([`is_wanted`]).
+/// The publisher's last step: the message is there, and then one may look for sleepers ([`is_wanted`]). The tail is told if there
+/// is one.
 #[inline]
-pub fn end(sequence: &AtomicU64, tail: &AtomicU64, position: u64, asymmetric: bool) {
+pub fn end(sequence: &AtomicU64, tail: Option<&AtomicU64>, position: u64, asymmetric: bool) {
     if asymmetric {
         // Release: whoever is about to sleep fences for both, by `asymmetric::heavy`.
         // ORD: ring-done (seqcst) <-> ring-look
@@ -51,14 +52,16 @@ pub fn end(sequence: &AtomicU64, tail: &AtomicU64, position: u64, asymmetric: bo
         sequence.store(done(position), Ordering::SeqCst);
     }
     crash::point("topic.publish.done");
-    // ORD: ring-tail (release) <-> ring-tail-look
-    tail.store(position.wrapping_add(1), Ordering::Release);
+    if let Some(tail) = tail {
+        // ORD: ring-tail (release) <-> ring-tail-look
+        tail.store(position.wrapping_add(1), Ordering::Release);
+    }
     if !asymmetric {
         dekker();
     }
 }
 
-/// The position after the last message.
+/// The position after the last message that was told.
 #[inline]
 #[must_use]
 pub fn tail(tail: &AtomicU64) -> u64 {
@@ -92,23 +95,26 @@ pub fn is_still(sequence: &AtomicU64, position: u64) -> bool {
 }
 
 /// Writes the bytes of a short message, as far as there is room: a slot has enough for the longest one.
-#[inline]
+#[inline(always)]
 pub fn write(body: &[AtomicU64], message: &[u8]) {
-    let (words, rest) = message.as_chunks::<8>();
-    let (blocks, single) = words.as_chunks::<4>();
-    let (rooms, _) = body.as_chunks::<4>();
+    let (blocks, rest) = message.as_chunks::<16>();
+    let (rooms, last) = body.as_chunks::<2>();
     for (room, block) in rooms.iter().zip(blocks) {
+        store_pair(room, block);
+    }
+    if !rest.is_empty() {
+        let left = rooms.get(blocks.len()).map_or(last, |room| room.as_slice());
+        write_rest(left, rest);
+    }
+}
+
+/// What is left of a message after whole pairs of words.
+#[inline(never)]
+fn write_rest(body: &[AtomicU64], message: &[u8]) {
+    let (words, rest) = message.as_chunks::<8>();
+    let mut left = body.iter();
+    for (word, room) in words.iter().zip(left.by_ref()) {
         // Relaxed, here and below: published by the sequence.
-        room[0].store(u64::from_ne_bytes(block[0]), Ordering::Relaxed);
-        room[1].store(u64::from_ne_bytes(block[1]), Ordering::Relaxed);
-        room[2].store(u64::from_ne_bytes(block[2]), Ordering::Relaxed);
-        room[3].store(u64::from_ne_bytes(block[3]), Ordering::Relaxed);
-    }
-    if single.is_empty() && rest.is_empty() {
-        return;
-    }
-    let mut left = body.iter().skip(blocks.len() * 4);
-    for (word, room) in single.iter().zip(left.by_ref()) {
         room.store(u64::from_ne_bytes(*word), Ordering::Relaxed);
     }
     if let (false, Some(room)) = (rest.is_empty(), left.next()) {
@@ -116,6 +122,15 @@ pub fn write(body: &[AtomicU64], message: &[u8]) {
         last[..rest.len()].copy_from_slice(rest);
         room.store(u64::from_ne_bytes(last), Ordering::Relaxed);
     }
+}
+
+#[cfg(not(loom))]
+use crossing_sys::copy::store_pair;
+
+/// As the real one, of loom's atomics.
+#[cfg(loom)]
+fn store_pair(to: &[AtomicU64; 2], from: &[u8; 16]) {
+    write_rest(to, from);
 }
 
 /// Reads the bytes of a short message of `len` bytes, and up to 31 more, as far as there are any. They count if [`is_still`] says

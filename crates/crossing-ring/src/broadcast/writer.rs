@@ -10,9 +10,6 @@ use crossing_sync::atomic::{AtomicU64, Ordering};
 use crossing_sys::{Result, asymmetric, crash};
 use std::sync::Arc;
 
-/// How many slots ahead of the one that is made ready are brought near.
-const NEAR: u64 = 8;
-
 /// Why there is no loan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -103,6 +100,13 @@ impl RingWriter {
     #[must_use]
     pub fn max_len(&self) -> usize {
         self.ring.layout.max_len as usize
+    }
+
+    /// The longest message that lies in a slot.
+    #[inline]
+    #[must_use]
+    pub fn max_short(&self) -> usize {
+        self.ring.max_short
     }
 
     /// Lets the subscriber `key` read in place from now on; `false` if there is no place left for it. Its holds must be
@@ -222,7 +226,7 @@ impl RingWriter {
     }
 
     /// The first step: what was in the slot is gone. Where slots are made ready ahead, it was done before.
-    #[inline]
+    #[inline(always)]
     fn begin(&self, slot: &[AtomicU64; 2]) {
         if self.ring.layout.ahead == 0 {
             words::begin(&slot[0], self.next);
@@ -231,26 +235,31 @@ impl RingWriter {
     }
 
     /// Length and chunk.
-    #[inline]
+    #[inline(always)]
     fn describe(&self, slot: &[AtomicU64; 2], len: usize, chunk: u32, dropped: u64) {
-        let mut chunk = chunk;
-        if dropped != 0
-            && let Some(gap) = self.ring.gap(self.ring.index(self.next))
-        {
-            // Relaxed, here and below: published by the sequence.
-            gap.store(dropped, Ordering::Relaxed);
-            chunk |= GAP;
-        }
-        slot[1].store(len as u64 | u64::from(chunk) << 32, Ordering::Relaxed);
+        let gap = if dropped == 0 { 0 } else { self.tell_gap(dropped) };
+        let info = len as u64 | u64::from(chunk | gap) << 32;
+        // Relaxed: published by the sequence.
+        slot[1].store(info, Ordering::Relaxed);
+    }
+
+    #[cold]
+    fn tell_gap(&self, dropped: u64) -> u32 {
+        let Some(gap) = self.ring.gap(self.ring.index(self.next)) else { return 0 };
+        // Relaxed: published by the sequence.
+        gap.store(dropped, Ordering::Relaxed);
+        GAP
     }
 
     /// The last step, and then one may look for sleepers.
-    #[inline]
+    #[inline(always)]
     fn end(&mut self) {
         let slot = self.ring.slot(self.next);
         crash::point("topic.publish.written");
-        words::end(&slot[0], self.ring.tail(), self.next, self.asymmetric);
-        self.next = self.next.wrapping_add(1);
+        let position = self.next;
+        self.next = position.wrapping_add(1);
+        let tail = self.ring.is_told(self.next).then(|| self.ring.tail());
+        words::end(&slot[0], tail, position, self.asymmetric);
         let ahead = u64::from(self.ring.layout.ahead);
         if ahead != 0 {
             let ready = self.next.wrapping_add(ahead - 1);
@@ -258,13 +267,10 @@ impl RingWriter {
         }
     }
 
-    #[inline]
-    fn publish_short(&mut self, message: &[u8], dropped: u64) {
+    /// As [`publish`](Self::publish), a message of at most [`max_short`](Self::max_short) bytes; what is beyond is cut off.
+    #[inline(always)]
+    pub fn publish_short(&mut self, message: &[u8], dropped: u64) {
         let (slot, body) = (self.ring.slot(self.next), self.ring.bodies.row(self.next));
-        // The reader has these lines from the last time around.
-        let near = self.next.wrapping_add(u64::from(self.ring.layout.ahead) + NEAR);
-        self.ring.heads.prefetch::<true>(near);
-        self.ring.bodies.prefetch::<true>(near);
         self.begin(slot);
         words::write(body, message);
         self.describe(slot, message.len(), INLINE, dropped);
@@ -285,9 +291,12 @@ impl RingWriter {
     #[inline]
     fn retire(&mut self, chunk: u32) {
         // There are none where every message is short.
-        if self.named.is_empty() {
-            return;
+        if !self.named.is_empty() {
+            self.rename(chunk);
         }
+    }
+
+    fn rename(&mut self, chunk: u32) {
         let index = self.ring.index(self.next);
         if let Some(named) = self.named.get_mut(index) {
             let old = std::mem::replace(named, chunk);

@@ -29,7 +29,7 @@ impl Ring {
     fn publish(&self, position: u64, body: u64, asymmetric: bool) {
         words::begin(&self.sequence, position);
         self.body.iter().for_each(|word| word.store(body, Ordering::Relaxed));
-        words::end(&self.sequence, &self.tail, position, asymmetric);
+        words::end(&self.sequence, Some(&self.tail), position, asymmetric);
     }
 
     /// Both words of message `position`, if they are whole.
@@ -176,12 +176,12 @@ fn who_copies_a_chunk_gets_it_whole_or_not() {
             }
         });
         words::begin(&ring.sequence, 1);
-        words::end(&ring.sequence, &ring.tail, 1, false);
+        words::end(&ring.sequence, Some(&ring.tail), 1, false);
         words::before_scan();
         // Written before the slot is touched, as chunks are.
         ring.body.iter().for_each(|word| word.store(body(2), Ordering::Relaxed));
         words::begin(&ring.sequence, 2);
-        words::end(&ring.sequence, &ring.tail, 2, false);
+        words::end(&ring.sequence, Some(&ring.tail), 2, false);
         reader.join().unwrap();
     });
 }
