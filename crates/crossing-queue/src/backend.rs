@@ -8,9 +8,10 @@ use crate::options::{How, Terms};
 use crate::poll::{Poller, Purpose};
 use crate::properties::Properties;
 use crate::queue::{Capabilities, Glimpse, Stats};
-use crossing_ring::queue::Draft;
-use crossing_sys::Result;
+use crossing_ring::queue::{Draft, PutError, SlotQueue};
+use crossing_sync::Until;
 use crossing_sys::file::Handle;
+use crossing_sys::{Error, Result};
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Instant;
@@ -26,7 +27,53 @@ pub(crate) struct Taken {
     pub(crate) message_type: Option<i64>,
 }
 
+/// A queue in shared memory, without a mechanism in between.
+#[derive(Debug)]
+pub(crate) struct Direct {
+    pub(crate) queue: SlotQueue,
+    /// Whether deliveries are to be acknowledged.
+    pub(crate) acknowledge: bool,
+}
+
+impl Direct {
+    /// Receives, waiting for a message until then.
+    // In place, as all that leads to a delivery.
+    #[inline(always)]
+    pub(crate) fn recv(&self, until: Until) -> Option<Delivery> {
+        Some(Delivery::held(self.queue.take(until)?, self.acknowledge))
+    }
+
+    /// Why a child of a fork gets nothing.
+    #[cold]
+    pub(crate) fn forked(&self) -> Option<Error> {
+        self.queue.is_forked().then(|| PutError::Forked.into())
+    }
+
+    /// As [`Backend::send_deadline`], of what is no more than a body.
+    #[inline]
+    pub(crate) fn send(
+        &self,
+        body: &[u8],
+        priority: Priority,
+        deadline: Option<Instant>,
+    ) -> Result<(), SendError> {
+        let until = deadline.map_or(Until::Never, Until::At);
+        self.queue.put_body(body, priority.0, until).map_err(shared::not_sent)
+    }
+
+    /// As [`Backend::try_send`], of what is no more than a body.
+    #[inline]
+    pub(crate) fn try_send(&self, body: &[u8], priority: Priority) -> Result<(), TrySendError> {
+        self.queue.put_body(body, priority.0, Until::Now).map_err(shared::not_sent_now)
+    }
+}
+
 pub(crate) trait Backend: Debug + Send + Sync {
+    /// The shared queue itself, if its living messages are what this carries: for calls that the compiler can see through.
+    fn direct(&self) -> Option<Direct> {
+        None
+    }
+
     /// The longest message in bytes.
     fn max_len(&self) -> usize;
 

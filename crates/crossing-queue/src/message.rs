@@ -73,6 +73,7 @@ impl<'a, T: Payload + ?Sized> Message<'a, T> {
     }
 
     /// How urgent it is.
+    #[inline]
     #[must_use]
     pub fn priority(mut self, priority: Priority) -> Self {
         self.priority = priority;

@@ -72,7 +72,7 @@ impl Payload for [u8] {
         None
     }
 
-    #[inline]
+    #[inline(always)]
     fn received<E: From<Mismatch>>(delivery: Result<Delivery, E>) -> Result<Delivery, E> {
         delivery
     }

@@ -1,6 +1,6 @@
 //! The queue, and its two ends.
 
-use crate::backend::{self, Backend};
+use crate::backend::{self, Backend, Direct};
 use crate::delivery::{Delivery, Pool, Priority};
 use crate::endpoint::QueueEndpoint;
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
@@ -8,6 +8,7 @@ use crate::message::Message;
 use crate::options::{Overflow, QueueOptions, Terms, Waiting};
 use crate::payload::Payload;
 use crate::properties::Properties;
+use crossing_sync::Until;
 use crossing_sys::file::Handle;
 use crossing_sys::mq::Direction;
 use crossing_sys::{Error, ErrorKind, Result};
@@ -105,6 +106,8 @@ pub struct Glimpse {
 #[derive(Debug)]
 struct Inner {
     backend: Arc<dyn Backend>,
+    /// The same, where it is a queue in shared memory.
+    direct: Option<Direct>,
     endpoint: String,
     capabilities: Capabilities,
     overflow: Overflow,
@@ -208,6 +211,7 @@ impl<T: Payload + ?Sized> Queue<T> {
             overflow: options.overflow,
             direction: options.direction,
             waiting: options.waiting,
+            direct: backend.direct(),
             backend,
         };
         Self(Arc::new(inner), PhantomData)
@@ -274,6 +278,7 @@ impl<T: Payload + ?Sized> Queue<T> {
             overflow: self.0.overflow,
             direction: Direction::Receive,
             waiting: self.0.waiting,
+            direct: backend.direct(),
             backend,
         };
         Ok(Receiver(Arc::new(inner), PhantomData))
@@ -410,6 +415,9 @@ impl<T: Payload + ?Sized> Sender<T> {
     /// [`TrySendError::Full`], and as [`Sender::send_message`].
     #[inline]
     pub fn try_send_message(&self, message: &Message<'_, T>) -> Result<(), TrySendError> {
+        if let Some(direct) = self.direct(message) {
+            return direct.try_send(message.body, message.priority);
+        }
         self.try_send_bytes(&message.erased())
     }
 
@@ -440,7 +448,21 @@ impl<T: Payload + ?Sized> Sender<T> {
         message: &Message<'_, T>,
         deadline: Option<Instant>,
     ) -> Result<(), SendError> {
+        if let Some(direct) = self.direct(message) {
+            return direct.send(message.body, message.priority, deadline);
+        }
         self.send_bytes(&message.erased(), deadline)
+    }
+
+    /// The queue itself, where it lies in shared memory and the message is no more than a body that it can take.
+    #[inline]
+    fn direct(&self, message: &Message<'_, T>) -> Option<&Direct> {
+        let inner = &*self.0;
+        let plain = message.ttl.is_none() && message.delay.is_zero() && message.properties.is_none();
+        let fits = message.priority.0 < inner.capabilities.priorities
+            && inner.value_len.is_none_or(|len| len == message.body.len());
+        let direct = inner.direct.as_ref()?;
+        (plain && fits && inner.overflow == Overflow::Block).then_some(direct)
     }
 
     #[inline]
@@ -582,7 +604,7 @@ impl<T: Payload + ?Sized> Receiver<T> {
     ///
     /// # Errors
     /// [`RecvError::Os`]; [`RecvError::Mismatch`].
-    #[inline]
+    #[inline(always)]
     pub fn recv(&self) -> Result<Delivery<T>, RecvError> {
         self.recv_until(None)
     }
@@ -591,7 +613,14 @@ impl<T: Payload + ?Sized> Receiver<T> {
     ///
     /// # Errors
     /// [`TryRecvError::Empty`], [`TryRecvError::Os`]; [`TryRecvError::Mismatch`].
+    #[inline]
     pub fn try_recv(&self) -> Result<Delivery<T>, TryRecvError> {
+        if let Some(direct) = &self.0.direct {
+            return match direct.recv(Until::Now) {
+                Some(delivery) => T::received(Ok(delivery)),
+                None => Err(direct.forked().map_or(TryRecvError::Empty, TryRecvError::Os)),
+            };
+        }
         T::received(self.0.backend.try_recv(&self.0.pool))
     }
 
@@ -644,8 +673,21 @@ impl<T: Payload + ?Sized> Receiver<T> {
         self.0.backend.handle()
     }
 
-    #[inline]
+    #[inline(always)]
     fn recv_until(&self, deadline: Option<Instant>) -> Result<Delivery<T>, RecvError> {
+        let inner = &*self.0;
+        // In place: a delivery is not moved on its way.
+        if let (Waiting::Sleep, Some(direct)) = (inner.waiting, &inner.direct) {
+            return match direct.recv(deadline.map_or(Until::Never, Until::At)) {
+                Some(delivery) => T::received(Ok(delivery)),
+                None => Err(direct.forked().map_or(RecvError::TimedOut, RecvError::Os)),
+            };
+        }
+        self.recv_otherwise(deadline)
+    }
+
+    /// By the mechanism.
+    fn recv_otherwise(&self, deadline: Option<Instant>) -> Result<Delivery<T>, RecvError> {
         let inner = &*self.0;
         let spun = match inner.waiting {
             // Not moved on its way.

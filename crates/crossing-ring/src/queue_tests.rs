@@ -55,6 +55,34 @@ fn first_in_first_out_and_the_highest_priority_first() {
 }
 
 #[test]
+fn a_body_alone_is_a_message() {
+    let fresh = fresh(WISHES);
+    let queue = &fresh.queue;
+    // Empty, short, exactly as long as a slot holds, longer, the longest.
+    for (number, len) in [0, 5, 63, 64, 65, 100_000].into_iter().enumerate() {
+        let text: Vec<u8> = (0..len).map(|at| (at + number) as u8).collect();
+        queue.put_body(&text, 3, Until::Now).unwrap();
+        let held = take(queue).unwrap();
+        assert_eq!(
+            (&*held, held.properties(), held.priority(), held.deliveries()),
+            (&text[..], &[][..], 3, 1)
+        );
+        // Given back, it is still the same.
+        held.give_back(Duration::ZERO);
+        let again = take(queue).unwrap();
+        assert_eq!((&*again, again.deliveries()), (&text[..], 2));
+        assert!(again.acknowledge());
+    }
+    assert_eq!(queue.put_body(b"x", 32, Until::Now), Err(PutError::NoSuchPriority { priorities: 32 }));
+    let long = PutError::TooLong { len: 100_001, max: 100_000 };
+    assert_eq!(queue.put_body(&vec![0; 100_001], 0, Until::Now), Err(long));
+    for _ in 0..8 {
+        queue.put_body(b"x", 0, Until::Now).unwrap();
+    }
+    assert_eq!(queue.put_body(b"x", 0, Until::Now), Err(PutError::Full));
+}
+
+#[test]
 fn receivers_with_memories_of_their_own_keep_the_order() {
     // Lanes of 16 cells: each is gone around many times, now by one receiver and now by another, whose memory of it is then
     // behind by some places, or by rounds.

@@ -1,6 +1,6 @@
 //! `shm:NAME`: a queue in shared memory, over the slot queue of `crossing-ring`.
 
-use super::Backend;
+use super::{Backend, Direct};
 use crate::delivery::{Delivery, Pool};
 use crate::error::{RecvError, SendError, TryRecvError, TrySendError};
 use crate::message::Message;
@@ -184,7 +184,8 @@ fn outgoing<'a>(message: &Message<'a>) -> Put<'a> {
     }
 }
 
-fn not_sent_now(error: PutError) -> TrySendError {
+#[cold]
+pub(super) fn not_sent_now(error: PutError) -> TrySendError {
     match error {
         PutError::Full => TrySendError::Full,
         PutError::TooLong { len, max } => TrySendError::TooLarge { len, max },
@@ -192,7 +193,8 @@ fn not_sent_now(error: PutError) -> TrySendError {
     }
 }
 
-fn not_sent(error: PutError) -> SendError {
+#[cold]
+pub(super) fn not_sent(error: PutError) -> SendError {
     match error {
         PutError::Full => SendError::TimedOut,
         PutError::TooLong { len, max } => SendError::TooLarge { len, max },
@@ -201,6 +203,10 @@ fn not_sent(error: PutError) -> SendError {
 }
 
 impl Backend for Shared {
+    fn direct(&self) -> Option<Direct> {
+        (!self.dead).then(|| Direct { queue: self.queue.clone(), acknowledge: self.acknowledge })
+    }
+
     fn max_len(&self) -> usize {
         self.queue.max_len()
     }

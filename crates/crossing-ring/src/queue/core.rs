@@ -127,7 +127,7 @@ impl<W: Words> Core<W> {
     }
 
     /// Claims a free slot to write into. Unless `thorough`, only where one is likely.
-    #[inline]
+    #[inline(always)]
     pub fn claim(&self, thorough: bool) -> Option<(u32, Word)> {
         let capacity = self.words.capacity();
         let from = self.cursor.load(HINT);
@@ -170,7 +170,7 @@ impl<W: Words> Core<W> {
     }
 
     /// Commits a claimed slot. From its first step on, the message is there whatever happens to this process.
-    #[inline]
+    #[inline(always)]
     pub fn commit(&self, index: u32, word: Word, terms: Terms) {
         let slot = self.words.slot(index);
         // Relaxed: published by the word.
@@ -339,10 +339,17 @@ impl<W: Words> Core<W> {
     }
 
     /// Claims a slot, waiting for one.
+    // In place where it is mostly done at once.
+    #[inline(always)]
     pub fn claim_until(&self, until: Until) -> Option<(u32, Word)> {
         if let Some(claimed) = self.claim(false) {
             return Some(claimed);
         }
+        self.claim_later(until)
+    }
+
+    #[cold]
+    fn claim_later(&self, until: Until) -> Option<(u32, Word)> {
         if until != Until::Now
             && let Some(claimed) = self.attempt(1, || self.is_ahead_free(), || self.claim(false))
         {
@@ -384,6 +391,7 @@ impl<W: Words> Core<W> {
 }
 
 /// Names a READY slot in its lane; aside, if peers that broke the rules filled the lane.
+#[inline(always)]
 fn name<W: Words>(words: &W, lane: u32, index: u32, ready: Word) {
     if lanes::push(words, lane, index, ready) {
         return;

@@ -39,6 +39,10 @@ impl Held {
             Some((place, body, properties)) => (place, body as u32, properties as u32, 0),
             None => (queue.core().words().inline(taken.index), 0, 0, DAMAGED),
         };
+        let memory = queue.core().words();
+        if place == memory.inline(taken.index) {
+            memory.own_inline(taken.index);
+        }
         let Taken { index, word, deliveries, lane } = taken;
         Self { queue, place, word, index, deliveries, body, properties, lane, flags }
     }

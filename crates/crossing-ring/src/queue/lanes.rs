@@ -43,7 +43,7 @@ const MISSES: u32 = if model_atomics() { 1 } else { 16 };
 
 /// Names `slot`, READY as `word`, at the end of `lane`. `false`: the lane is full of names, which honest parties do not
 /// bring about but by repairs.
-#[inline]
+#[inline(always)]
 pub(super) fn push<W: Words>(words: &W, lane: u32, slot: u32, word: Word) -> bool {
     let bits = words.lane_bits();
     let len = 1_u64 << bits;

@@ -76,8 +76,18 @@ impl Memory {
         NonNull::from(&self.slot(index).inline).cast()
     }
 
-    /// Writes `parts` one after the other into the slot; they fit.
+    /// Makes the line of a slot's own bytes this processor's alone, by writing what is there: for their owner, before it gives
+    /// the slot away. Who next writes to a line that others have read, and never wrote, must first take it from each of them,
+    /// which no fetching ahead spares it; a line that was written wanders as a whole.
     #[inline]
+    pub(super) fn own_inline(&self, index: u32) {
+        let last = &self.slot(index).inline[INLINE / 8 - 1];
+        // Relaxed: the owner's own, and it stays what it is.
+        last.store(last.load(Ordering::Relaxed), Ordering::Relaxed);
+    }
+
+    /// Writes `parts` one after the other into the slot; they fit.
+    #[inline(always)]
     pub(super) fn write_inline(&self, index: u32, parts: [&[u8]; 2]) {
         let inline = &self.slot(index).inline;
         if let ([], Ok(body)) = (parts[0], <&[u8; INLINE]>::try_from(parts[1])) {

@@ -203,7 +203,6 @@ impl SlotQueue {
     ///
     /// # Errors
     /// [`PutError`].
-    #[inline]
     pub fn put(&self, message: &Message<'_>, until: Until) -> Result<(), PutError> {
         let len = message.body.len() + message.properties.len();
         self.check_len(len)?;
@@ -223,6 +222,28 @@ impl SlotQueue {
         let claimed = self.claim_blocks_until(len, until).ok_or(PutError::Full)?;
         self.core().words().write_blocks(claimed.place, [message.properties, message.body]);
         self.finish(claimed.index, claimed.word, lens, claimed.extent, terms);
+        Ok(())
+    }
+
+    /// [Puts](Self::put) a body with nothing beside it, to be received at once. What is said of a message is handed over in
+    /// registers here: a description of it that is written in narrow pieces and read in wide ones makes the processor wait,
+    /// as long as all else takes together.
+    ///
+    /// # Errors
+    /// [`PutError`].
+    pub fn put_body(&self, body: &[u8], priority: u32, until: Until) -> Result<(), PutError> {
+        if body.len() > INLINE || body.len() > self.layout().max_len as usize {
+            return self.put(&Message { body, priority, ..Message::default() }, until);
+        }
+        self.check_priority(priority)?;
+        if self.is_forked() {
+            return Err(PutError::Forked);
+        }
+        let core = self.core();
+        core.foresee_commit(priority);
+        let (index, word) = core.claim_until(until).ok_or(PutError::Full)?;
+        core.words().write_inline(index, [&[], body]);
+        self.finish(index, word, (body.len(), 0), Extent::INLINE, Terms { priority, ..Terms::default() });
         Ok(())
     }
 
@@ -269,7 +290,7 @@ impl SlotQueue {
     }
 
     /// Commits a claimed slot with a body and properties of these lengths, which stand where they belong.
-    #[inline]
+    #[inline(always)]
     pub(super) fn finish(
         &self,
         index: u32,

@@ -14,7 +14,8 @@
 //! | TAKEN, delivered too often | bury: lane 32 (`ORD: slot-ready (release) <-> slot-seen`) | READY by the receiver |
 //!
 //! Each is one atomic step on the slot's word, which names the owner, the state and the use; so an old look never matches.
-//! All other words of a slot are its owner's.
+//! All other words of a slot are its owner's. A receiver writes the last word of a short message once more, as it is: so the
+//! line is modified where it is read, and goes back to the next sender as one that nobody else has (`Memory::own_inline`).
 //!
 //! Finding a free slot: bit n of the map `busy` says that slot n was found in use; it is only a hint, and in steady flow
 //! nobody writes it. Who finds a slot in use sets its bit, then looks at the slot again and clears the bit if it is free
@@ -29,12 +30,13 @@ use crossing_sync::atomic::{Ordering, dekker};
 use crossing_sys::crash;
 
 /// Claims a free slot at or after `from`. `thorough` looks at every slot before it says that none is free.
-#[inline]
+#[inline(always)]
 pub(super) fn claim<W: Words>(words: &W, from: u32, thorough: bool) -> Option<(u32, Word)> {
     // In steady flow the next one is free, and no map needs a look.
     try_claim(words, from).map(|word| (from, word)).or_else(|| search(words, from, thorough))
 }
 
+#[cold]
 fn search<W: Words>(words: &W, from: u32, thorough: bool) -> Option<(u32, Word)> {
     let capacity = words.capacity();
     let count = map_words(capacity);
@@ -77,7 +79,7 @@ fn search<W: Words>(words: &W, from: u32, thorough: bool) -> Option<(u32, Word)>
     None
 }
 
-#[inline]
+#[inline(always)]
 fn try_claim<W: Words>(words: &W, index: u32) -> Option<Word> {
     let slot = words.slot(index);
     let word = Word(slot.word.load(Ordering::Relaxed));
