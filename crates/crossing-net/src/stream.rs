@@ -480,6 +480,12 @@ impl Stream {
         self.take()
     }
 
+    /// As [`ready_frame`](Self::ready_frame), with its handles.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn ready_frame_with_handles(&mut self) -> Result<(&[u8], Vec<Handle>)> {
+        self.take_with_handles()
+    }
+
     /// Takes the end of sending; `false` while there is no room.
     #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(crate) fn try_end_sending(&mut self) -> Result<bool> {

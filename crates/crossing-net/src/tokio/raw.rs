@@ -1,6 +1,6 @@
 //! Bare bytes, for peers that know nothing of Crossing.
 
-use super::{Turn, elsewhere, failed, register};
+use super::{Turn, elsewhere, failed, forget, register};
 use crate::raw::RawOptions;
 use crate::{Peer, Result, StreamOptions, ToEndpoint};
 use std::fmt;
@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 /// How much [`RawStream::read_to_end`] asks the system for at once, in bytes.
 const PIECE: usize = 64 << 10;
@@ -346,16 +346,6 @@ async fn settle(inner: Arc<AsyncFd<Shared>>, wanted: Interest) -> io::Result<()>
             return Ok(());
         }
         forget(&mut guard, interest);
-    }
-}
-
-/// The attempt used up what it was told of. What came since is not forgotten by this.
-fn forget<T: AsRawFd>(guard: &mut tokio::io::unix::AsyncFdReadyGuard<'_, T>, interest: Interest) {
-    if interest.is_readable() {
-        guard.clear_ready_matching(Ready::READABLE);
-    }
-    if interest.is_writable() {
-        guard.clear_ready_matching(Ready::WRITABLE);
     }
 }
 
