@@ -3,7 +3,7 @@
 use crate::link::until;
 use crate::packets::whole_name;
 use crate::{ErrorKind, Result, ToEndpoint};
-use crossing_sys::local::{self, Wait};
+use crossing_sys::local::Wait;
 use crossing_sys::packet::{self, LocalDatagrams};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -21,8 +21,8 @@ impl DatagramSender {
     /// Whether this socket may send now, whatever the receiver has room for.
     #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(crate) fn has_room(&self) -> Result<bool> {
-        let interest = local::Ready { readable: false, writable: true };
-        match local::wait_ready(&*self.0, interest, Some(Instant::now())) {
+        let interest = crossing_sys::local::Ready { readable: false, writable: true };
+        match crossing_sys::local::wait_ready(&*self.0, interest, Some(Instant::now())) {
             Ok(ready) => Ok(ready.writable),
             Err(cause) => Err(crate::Error::os(cause, "send from", "a socket of datagrams")),
         }
