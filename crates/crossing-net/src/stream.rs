@@ -6,6 +6,7 @@
 
 mod faults;
 mod handles;
+mod vectored;
 
 use crate::halves::{RecvHalf, SendHalf};
 use crate::link::{Link, Peer, until};
@@ -41,6 +42,8 @@ pub(crate) struct Settings {
     pub(crate) tuning: Tuning,
     /// The most that a frame or packet may bring.
     pub(crate) max_handles: usize,
+    /// How long a peer may take nothing.
+    pub(crate) slow: Option<Duration>,
     /// The network device to connect by.
     pub(crate) device: Option<String>,
     #[cfg(feature = "tls")]
@@ -55,6 +58,7 @@ impl Default for Settings {
             nodelay: true,
             tuning: Tuning::default(),
             max_handles: 0,
+            slow: None,
             device: None,
             #[cfg(feature = "tls")]
             tls: None,

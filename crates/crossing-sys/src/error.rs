@@ -136,6 +136,17 @@ impl Error {
         self
     }
 
+    /// Adds more of what was seen, behind what is there.
+    #[must_use]
+    pub fn more_detail(mut self, more: impl Into<Cow<'static, str>>) -> Self {
+        let more = more.into();
+        self.0.detail = Some(match self.0.detail.take() {
+            Some(before) => format!("{before}; {more}").into(),
+            None => more,
+        });
+        self
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<Cow<'static, str>>) -> Self {

@@ -183,7 +183,8 @@ impl Datagram {
     pub async fn recv_from(&mut self) -> Result<(&[u8], Origin)> {
         let Self { inner, sender } = self;
         let take = || inner.try_take();
-        let (len, origin) = attempt(&sender.watched, Interest::READABLE, &sender.name, take).await?;
+        let (len, origin) =
+            attempt(&sender.watched, Interest::READABLE, &sender.name, |_| None, take).await?;
         Ok((self.inner.taken(len), origin))
     }
 
@@ -215,7 +216,7 @@ impl DatagramSender {
             return Ok(());
         }
         let send = || Ok(self.try_send(datagram)?.then_some(()));
-        attempt(&self.watched, Interest::WRITABLE, &self.name, send).await
+        attempt(&self.watched, Interest::WRITABLE, &self.name, |_| None, send).await
     }
 
     /// As [`send`](Self::send) if there is room now; `false` if there is none, and nothing was sent.
@@ -258,7 +259,7 @@ impl DatagramSender {
     /// Waits until this socket may send and the one at `endpoint` has room.
     async fn room(&self, endpoint: &Endpoint) -> Result<()> {
         let may_send = || Ok(self.inner.has_room()?.then_some(()));
-        attempt(&self.watched, Interest::WRITABLE, &self.name, may_send).await?;
+        attempt(&self.watched, Interest::WRITABLE, &self.name, |_| None, may_send).await?;
         // The reactor knows the receiver of a connected socket only.
         let probe = match crate::Datagram::options().connect(endpoint) {
             Ok(probe) if crossing_sys::packet::tells_room() => probe,

@@ -41,6 +41,7 @@ use crate::{Error, ErrorKind, Result};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::io::{Interest, Ready};
 
@@ -56,11 +57,12 @@ pub(crate) fn register<T: AsRawFd>(inner: T, interest: Interest) -> io::Result<A
 }
 
 /// Tries until it gives something; waits for `interest` in between. Nothing is awaited after it gave something, so whoever drops
-/// the future drops nothing else.
+/// the future drops nothing else. It tries again at the `limit` at the latest, if there is one.
 async fn attempt<S: AsRawFd, T>(
     watched: &AsyncFd<S>,
     interest: Interest,
     name: &str,
+    limit: impl Fn(&S) -> Option<Instant>,
     mut attempt: impl FnMut() -> Result<Option<T>>,
 ) -> Result<T> {
     // A socket that always has something leaves the other tasks their turn.
@@ -70,7 +72,15 @@ async fn attempt<S: AsRawFd, T>(
         if let Some(done) = attempt()? {
             return Ok(done);
         }
-        let mut guard = watched.ready(interest).await.map_err(|cause| failed(cause, name))?;
+        let waiting = watched.ready(interest);
+        let waited = match limit(watched.get_ref()) {
+            None => waiting.await,
+            Some(at) => match tokio::time::timeout_at(at.into(), waiting).await {
+                Ok(waited) => waited,
+                Err(_) => continue,
+            },
+        };
+        let mut guard = waited.map_err(|cause| failed(cause, name))?;
         if let Some(done) = attempt()? {
             return Ok(done);
         }

@@ -171,7 +171,7 @@ impl PacketStream {
     pub async fn recv_with_handles(&mut self) -> Result<(&[u8], Vec<Handle>)> {
         let Self { inner, sender } = self;
         let take = || inner.try_take();
-        let handles = attempt(&sender.watched, Interest::READABLE, &sender.name, take).await?;
+        let handles = attempt(&sender.watched, Interest::READABLE, &sender.name, |_| None, take).await?;
         Ok((self.inner.taken(), handles))
     }
 
@@ -222,7 +222,7 @@ impl PacketSender {
     /// As [`crate::PacketSender::send_with_handles`].
     pub async fn send_with_handles(&self, packet: &[u8], handles: &[&Handle]) -> Result<()> {
         let send = || Ok(self.inner.try_send_with_handles(packet, handles)?.then_some(()));
-        attempt(&self.watched, Interest::WRITABLE, &self.name, send).await
+        attempt(&self.watched, Interest::WRITABLE, &self.name, Watched::slow_limit, send).await
     }
 
     /// As [`send_with_handles`](Self::send_with_handles) if there is room; `false` if there is none, and nothing was sent.

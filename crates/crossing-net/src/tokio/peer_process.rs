@@ -54,6 +54,7 @@ impl PeerProcess {
     /// # Errors
     /// Those of the system.
     pub async fn wait(&self) -> Result<()> {
-        attempt(&self.0, Interest::READABLE, "a process", || Ok((!self.is_running()).then_some(()))).await
+        attempt(&self.0, Interest::READABLE, "a process", |_| None, || Ok((!self.is_running()).then_some(())))
+            .await
     }
 }

@@ -206,7 +206,7 @@ impl RawStream {
         while written < bytes.len() {
             let result = self.write(&bytes[written..]).await;
             let partly = |error: crate::Error| {
-                error.detail(format!("{written} of {} bytes were written", bytes.len()))
+                error.more_detail(format!("{written} of {} bytes were written", bytes.len()))
             };
             written += result.map_err(partly)?;
         }
@@ -273,7 +273,15 @@ impl RawStream {
                     {
                         return Ok(done);
                     }
-                    waiting.await
+                    // A peer that takes nothing is given up by the next attempt to write.
+                    let slow = shared.stream.link().slow_limit().filter(|_| wanted.is_writable());
+                    match slow {
+                        None => waiting.await,
+                        Some(limit) => match tokio::time::timeout_at(limit.into(), waiting).await {
+                            Ok(waited) => waited,
+                            Err(_) => continue,
+                        },
+                    }
                 }
             };
             let mut guard = waited.map_err(|cause| failed(cause, &self.name))?;

@@ -3,9 +3,10 @@
 use super::{RecvHalf, SendHalf, Turn, elsewhere, failed, forget, register};
 use crate::link::Link;
 use crate::{Error, ErrorKind, Peer, Result, StreamOptions, ToEndpoint};
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
@@ -24,6 +25,11 @@ impl Watched {
             Ok(watched) => Ok(Arc::new(watched)),
             Err(cause) => Err(failed(cause, name)),
         }
+    }
+
+    /// When a peer that takes nothing is given up by the next attempt to send.
+    pub(super) fn slow_limit(&self) -> Option<Instant> {
+        self.link.slow_limit()
     }
 
     /// Takes its turn with what uses the connection.
@@ -122,6 +128,19 @@ impl Stream {
     /// As [`crate::Stream::send`].
     pub async fn send(&mut self, frame: &[u8]) -> Result<()> {
         self.attempt(Interest::WRITABLE, |stream| stream.try_send(frame)).await?;
+        self.flush().await
+    }
+
+    /// Sends one frame that is made of all `parts`, as [`crate::Stream::send_vectored`]: it is ready when the system took all of
+    /// it.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    ///
+    /// # Errors
+    /// As [`crate::Stream::send`].
+    pub async fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
+        self.attempt(Interest::WRITABLE, |stream| stream.try_send_vectored(parts)).await?;
         self.flush().await
     }
 
@@ -292,7 +311,8 @@ impl Stream {
                 interest |= Interest::WRITABLE;
             }
             let waiting = watched.ready(interest);
-            let waited = match introduction.flatten() {
+            let slow = turn.slow_limit().filter(|_| interest.is_writable());
+            let waited = match [introduction.flatten(), slow].into_iter().flatten().min() {
                 None => waiting.await,
                 Some(limit) => match tokio::time::timeout_at(limit.into(), waiting).await {
                     Ok(waited) => waited,
