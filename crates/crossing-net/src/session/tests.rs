@@ -223,6 +223,29 @@ fn an_idle_session_stays_and_one_whose_server_is_gone_is_lost_in_the_stated_time
     let error = client.recv_timeout(PATIENCE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Disconnected);
     assert!(error.to_string().contains("dropped"), "{error}");
+    let events: Vec<_> = std::iter::from_fn(|| client.try_event()).collect();
+    assert_eq!(events.last(), Some(&SessionEvent::Lost(SessionLoss::Abandoned)), "{events:?}");
+}
+
+/// The way between them is gone for longer than a session lives without a connection: both sides see each step.
+#[test]
+fn a_session_without_a_way_is_lost_on_both_sides_and_each_step_is_an_event() {
+    let _watchdog = watchdog(2 * PATIENCE);
+    let mut options = quick();
+    options.lost_after(400 * MS);
+    let (_listener, proxy, mut client, mut server) = proxied_with(CALM, &options);
+    client.send(b"there").unwrap();
+    assert_eq!(server.recv_timeout(PATIENCE).unwrap(), b"there");
+    drop(proxy);
+    for session in [&mut client, &mut server] {
+        let error = session.recv_timeout(PATIENCE).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Disconnected, "{error}");
+        assert!(session.send(b"late").is_err() && !session.is_connected());
+        let events: Vec<_> = std::iter::from_fn(|| session.try_event()).collect();
+        assert_eq!(events.first(), Some(&SessionEvent::Connected), "{events:?}");
+        assert!(matches!(events[1], SessionEvent::Reconnecting(_)), "{events:?}");
+        assert_eq!(events.last(), Some(&SessionEvent::Lost(SessionLoss::Expired)), "{events:?}");
+    }
 }
 
 #[test]
