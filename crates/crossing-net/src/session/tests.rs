@@ -173,7 +173,7 @@ fn check(message: &[u8], got: &mut u64, seed: u64) {
 
 fn runs(seeds: std::ops::Range<u64>) {
     let _watchdog = watchdog(PATIENCE * 60);
-    let (all, at_once) = (seeds.end - seeds.start, 40);
+    let (all, at_once) = (seeds.end - seeds.start, if cfg!(windows) { 20 } else { 40 });
     let mut met = [0; Fault::ALL.len()];
     let mut seeds = seeds.peekable();
     while seeds.peek().is_some() {
