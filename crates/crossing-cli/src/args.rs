@@ -439,6 +439,13 @@ pub struct CallArgs {
     pub endpoint: String,
     /// The request; - or nothing reads standard input
     pub data: Option<OsString>,
+    /// Another server of the same service, at a socket; may be given again. The first that is there answers, and with
+    /// --count all that are there by turns
+    #[arg(long = "or", value_name = "ENDPOINT", conflicts_with = "raw")]
+    pub others: Vec<String>,
+    /// How many times to ask
+    #[arg(long, short = 'n', default_value_t = 1)]
+    pub count: u64,
     /// Give up after: 500ms, 2s, 1m; the server is told
     #[arg(long, short = 't', value_parser = parse_duration)]
     pub timeout: Option<Duration>,

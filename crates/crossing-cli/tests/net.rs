@@ -3,7 +3,7 @@
 mod common;
 
 use common::{crossing, fails, local_socket, ok, shell};
-use crossing_testkit::{PATIENCE as LIMIT, RuntimeDirGuard, unique_port};
+use crossing_testkit::{PATIENCE as LIMIT, RuntimeDirGuard, unique_port, watchdog};
 
 fn tcp() -> String {
     format!("tcp:127.0.0.1:{}", unique_port())
@@ -22,6 +22,47 @@ fn a_request_is_echoed_over_each_mechanism() {
     }
     fails(&dir, &["serve", "tcp:127.0.0.1:0"], 2, &["--echo"]);
     fails(&dir, &["call", "unix:/no/such/socket", "x"], if cfg!(unix) { 3 } else { 1 }, &["/no/such/socket"]);
+}
+
+#[test]
+fn one_of_several_servers_answers_and_several_requests_go_round() {
+    let _watchdog = watchdog(4 * LIMIT);
+    let dir = RuntimeDirGuard::new();
+    let (one, two, nobody) = (tcp(), local_socket().0, tcp());
+    let serve = |endpoint: &str, text: &str| {
+        let (unix, windows) = (format!("echo {text}"), format!("echo {text}"));
+        let serve = ["serve", endpoint, "-t", "60s", "--exec"];
+        let server = crossing(&dir, &[&serve[..], &shell(&unix, &windows)].concat()).spawn();
+        ok(&dir, &["call", endpoint, "x", "-t", "20s"]);
+        server
+    };
+    let mut first = serve(&one, "one");
+    // Whichever place the one that is there has.
+    for [endpoint, other] in [[&one, &nobody], [&nobody, &one]] {
+        let output = ok(&dir, &["call", endpoint, "x", "--or", other, "-t", "20s"]);
+        assert_eq!(output.text().trim(), "one");
+    }
+    let _second = serve(&two, "two");
+    // The first to be connected answers alone until the other one is, too.
+    let both = || {
+        let call = ["call", &one, "x", "--or", &two, "--or", &nobody, "-n", "10", "-t", "60s"];
+        let output = ok(&dir, &call);
+        let text = output.text();
+        let answers: Vec<&str> = text.split_whitespace().collect();
+        assert!(
+            answers.len() == 10 && answers.iter().all(|answer| ["one", "two"].contains(answer)),
+            "{text}"
+        );
+        answers.contains(&"one") && answers.contains(&"two")
+    };
+    while !both() {}
+    first.kill();
+    assert_eq!(ok(&dir, &["call", &one, "x", "--or", &two, "-t", "20s"]).text().trim(), "two");
+    fails(&dir, &["call", &one, "x", "--or", &nobody], 3, &[one.strip_prefix("tcp:").unwrap()]);
+    fails(&dir, &["call", &one, "x", "--or", "shm:name"], 1, &["shm:name", "alone"]);
+    fails(&dir, &["call", &one, "x", "--or", &two, "--raw"], 2, &["--raw"]);
+    let help = ok(&dir, &["call", "--help"]).text();
+    assert!(help.contains("--or <ENDPOINT>") && help.contains("Another server"), "{help}");
 }
 
 #[test]
@@ -203,6 +244,21 @@ fn certificates_are_made_and_used() {
     let output = ok(&dir, &[&send[..], &["--tls-cert", &client, "--tls-key", &client_key]].concat());
     assert_eq!(output.stdout, b"safe\n");
     assert_eq!(server.wait(LIMIT).success().stdout, b"secret\n");
+
+    // A session over TLS, and a service.
+    let endpoint = format!("tls:localhost:{}", unique_port());
+    let tls = ["--tls-cert", &certificate, "--tls-key", &key];
+    let recv =
+        ["recv", &endpoint, "--listen", "--session", "-t", "20s", "--reply", "safe", "--tls-alpn", "a/1"];
+    let server = crossing(&dir, &[&recv[..], &tls].concat()).spawn();
+    let send = ["send", &endpoint, "kept", "--session", "--await-reply", "-t", "20s", "--tls-ca", &ca];
+    assert_eq!(ok(&dir, &[&send[..], &["--tls-alpn", "a/1"]].concat()).stdout, b"safe\n");
+    assert_eq!(server.wait(LIMIT).success().stdout, b"kept\n");
+    let endpoint = format!("tls:localhost:{}", unique_port());
+    let serve = ["serve", &endpoint, "--echo", "-n", "1", "-t", "20s"];
+    let server = crossing(&dir, &[&serve[..], &tls].concat()).spawn();
+    assert_eq!(ok(&dir, &["call", &endpoint, "x", "-t", "20s", "--tls-ca", &ca]).stdout, b"x\n");
+    server.wait(LIMIT).success();
 
     // A proxy takes TLS off; a name that is not in the certificate is refused.
     let (front, back) = (format!("tls:127.0.0.1:{}", unique_port()), tcp());

@@ -331,11 +331,7 @@ impl Datagram {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn try_recv_from(&mut self) -> Result<Option<(&[u8], Origin)>> {
-        match self.take(Wait::Never) {
-            Ok((len, origin)) => Ok(Some((&self.buffer[..len], origin))),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(self.try_take()?.map(|(len, origin)| (self.taken(len), origin)))
     }
 
     /// As [`recv_from`](Self::recv_from), waiting at most `timeout`.
@@ -353,6 +349,20 @@ impl Datagram {
     pub fn recv_from_deadline(&mut self, deadline: impl Into<Option<Instant>>) -> Result<(&[u8], Origin)> {
         let (len, origin) = self.take(until(deadline.into()))?;
         Ok((&self.buffer[..len], origin))
+    }
+
+    /// Receives a datagram into the buffer, and gives its length and who sent it; `None` when none has arrived.
+    pub(crate) fn try_take(&mut self) -> Result<Option<(usize, Origin)>> {
+        match self.take(Wait::Never) {
+            Ok(taken) => Ok(Some(taken)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The datagram of that length that was received last.
+    pub(crate) fn taken(&self, len: usize) -> &[u8] {
+        &self.buffer[..len]
     }
 
     /// Receives a datagram of somebody who may send into the buffer.

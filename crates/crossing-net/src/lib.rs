@@ -44,6 +44,7 @@ mod peer_process;
 mod raw;
 mod service;
 mod session;
+mod slow;
 mod stream;
 #[cfg(feature = "tls")]
 mod tls;

@@ -2,6 +2,7 @@
 
 use crate::Endpoint;
 use crate::gate::Ticket;
+use crate::slow::{Slow, TookNothing};
 use crate::stream::Settings;
 #[cfg(feature = "tls")]
 use crate::tls::TlsStream;
@@ -45,6 +46,8 @@ enum Socket {
 pub(crate) struct Link {
     socket: Socket,
     name: String,
+    /// How long its peer may take nothing.
+    slow: Option<Slow>,
     /// Of the listener that accepted it.
     _ticket: Option<Ticket>,
 }
@@ -64,16 +67,16 @@ impl Link {
     pub(crate) fn tcp(stream: TcpStream, name: String, nodelay: bool) -> Self {
         // It fails only on a connection that is dead already, which the first use will tell.
         let _ = stream.set_nodelay(nodelay);
-        Self { socket: Socket::Tcp(stream), name, _ticket: None }
+        Self { socket: Socket::Tcp(stream), name, slow: None, _ticket: None }
     }
 
     pub(crate) fn of_local(stream: LocalStream, name: String) -> Self {
-        Self { socket: Socket::Local(stream), name, _ticket: None }
+        Self { socket: Socket::Local(stream), name, slow: None, _ticket: None }
     }
 
     #[cfg(feature = "tls")]
     pub(crate) fn tls(stream: TlsStream, name: String) -> Self {
-        Self { socket: Socket::Tls(Box::new(stream)), name, _ticket: None }
+        Self { socket: Socket::Tls(Box::new(stream)), name, slow: None, _ticket: None }
     }
 
     /// What TLS agreed: the application protocol, and whether an earlier TLS session went on.
@@ -129,6 +132,25 @@ impl Link {
         Self { _ticket: ticket, ..self }
     }
 
+    /// Gives its peer up when that takes nothing for so long.
+    pub(crate) fn given_up_after(self, patience: Option<Duration>) -> Self {
+        Self { slow: patience.map(Slow::new), ..self }
+    }
+
+    /// When that will be; `None`: nothing waits to be sent, or it may wait without end.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn slow_limit(&self) -> Option<Instant> {
+        self.slow.as_ref().and_then(Slow::limit)
+    }
+
+    /// Sends by `send`, waiting no longer than its peer may take nothing.
+    pub(crate) fn send_by<T>(&self, wait: Wait, send: impl FnOnce(Wait) -> io::Result<T>) -> io::Result<T> {
+        match &self.slow {
+            None => send(wait),
+            Some(slow) => slow.send(wait, send),
+        }
+    }
+
     /// What it is called in errors.
     pub(crate) fn name(&self) -> &str {
         &self.name
@@ -156,13 +178,18 @@ impl Link {
     }
 
     pub(crate) fn send(&self, bytes: &[u8], wait: Wait) -> io::Result<usize> {
-        with_socket!(self, socket => local::send(socket, bytes, wait), tls => tls.send(bytes, wait))
+        self.send_by(
+            wait,
+            |wait| with_socket!(self, socket => local::send(socket, bytes, wait), tls => tls.send(bytes, wait)),
+        )
     }
 
     pub(crate) fn send_vectored(&self, parts: &[IoSlice<'_>], wait: Wait) -> io::Result<usize> {
-        with_socket!(self, socket => local::send_vectored(socket, parts, wait), tls => {
-            let first = parts.iter().find(|part| !part.is_empty());
-            first.map_or(Ok(0), |part| tls.send(part, wait))
+        self.send_by(wait, |wait| {
+            with_socket!(self, socket => local::send_vectored(socket, parts, wait), tls => {
+                let first = parts.iter().find(|part| !part.is_empty());
+                first.map_or(Ok(0), |part| tls.send(part, wait))
+            })
         })
     }
 
@@ -243,6 +270,13 @@ impl Link {
         #[cfg(feature = "tls")]
         if crate::tls::reason(&cause).is_some() {
             return tls_error(cause, operation, &self.name);
+        }
+        if cause.get_ref().is_some_and(|inner| inner.is::<TookNothing>()) {
+            let text = cause.to_string();
+            return Error::os(cause, operation, self.name.clone())
+                .kinded(ErrorKind::Disconnected)
+                .detail(text)
+                .fix("have the peer read, or raise slow_client");
         }
         let given_up = cause.kind() == io::ErrorKind::TimedOut && cause.raw_os_error().is_some();
         let error = Error::os(cause, operation, self.name.clone());

@@ -172,6 +172,17 @@ impl ListenerOptions {
         self
     }
 
+    /// How long an accepted peer may take nothing of what is being sent to it. Then it is given up: sending, by whatever call, is
+    /// [`ErrorKind::Disconnected`] with that reason from then on, so that a client that does not read holds nobody, and its
+    /// connection is dropped. Without end unless set; a call's own deadline that is earlier counts too.
+    ///
+    /// Packets count as well. Sessions and services have limits of their own beside it. `AsyncWrite` of tokio's raw streams does
+    /// not look at the time while it waits.
+    pub fn slow_client(&mut self, patience: Duration) -> &mut Self {
+        self.settings.slow = Some(patience);
+        self
+    }
+
     /// How many accepted connections may be open at a time; any number unless set. Further clients wait in the backlog,
     /// and accepting waits, until one is dropped.
     pub fn max_connections(&mut self, connections: usize) -> &mut Self {
@@ -435,7 +446,7 @@ impl Listener {
                     }
                 }
                 Ok((link, peer)) => match link.tune(&self.settings.tuning) {
-                    Ok(()) => return Ok((link.counted(ticket), peer)),
+                    Ok(()) => return Ok((link.counted(ticket).given_up_after(self.settings.slow), peer)),
                     Err(cause) => return Err(link.error(cause, "set the socket options of")),
                 },
                 Err(cause) => cause,

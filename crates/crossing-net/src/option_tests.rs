@@ -131,6 +131,42 @@ fn reuse_is_as_asked_for() {
     assert_eq!(count(&first) + count(&second), clients.len());
 }
 
+/// What the system says of a connection.
+#[cfg(all(unix, not(crossing_os_stub)))]
+#[test]
+fn options_reach_the_sockets_of_both_sides() {
+    use rustix::net::sockopt;
+    let _watchdog = watchdog(PATIENCE);
+    let usual = Listener::bind("tcp:127.0.0.1:0").unwrap();
+    let client = Stream::connect(usual.endpoint()).unwrap();
+    let (server, _) = usual.accept_timeout(PATIENCE).unwrap();
+    let [buffer, _] = [&client, &server].map(|side| {
+        let socket = side.link().descriptor();
+        assert!(sockopt::tcp_nodelay(socket).unwrap());
+        assert!(!sockopt::socket_keepalive(socket).unwrap());
+        sockopt::socket_recv_buffer_size(socket).unwrap()
+    });
+    let idle = Duration::from_secs(50);
+    let (mut listening, mut connecting) = (Listener::options(), Stream::options());
+    listening.nodelay(false).keepalive(idle).recv_buffer(20_000).send_buffer(30_000);
+    connecting.nodelay(false).keepalive(idle).recv_buffer(20_000).send_buffer(30_000);
+    let listener = listening.bind("tcp:127.0.0.1:0").unwrap();
+    let client = connecting.connect(listener.endpoint()).unwrap();
+    let (server, _) = listener.accept_timeout(PATIENCE).unwrap();
+    for side in [&client, &server] {
+        let socket = side.link().descriptor();
+        assert!(!sockopt::tcp_nodelay(socket).unwrap());
+        assert!(sockopt::socket_keepalive(socket).unwrap());
+        assert_eq!(sockopt::tcp_keepidle(socket).unwrap(), idle);
+        assert_eq!(sockopt::tcp_keepintvl(socket).unwrap(), idle / 10);
+        let [received, sent] =
+            [sockopt::socket_recv_buffer_size(socket), sockopt::socket_send_buffer_size(socket)]
+                .map(Result::unwrap);
+        assert!((20_000..buffer).contains(&received), "{received}, usually {buffer}");
+        assert!((30_000..buffer.max(100_000)).contains(&sent), "{sent}");
+    }
+}
+
 #[cfg(windows)]
 #[test]
 fn a_shared_port_is_refused() {

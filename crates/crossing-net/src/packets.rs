@@ -254,11 +254,7 @@ impl PacketStream {
     /// # Errors
     /// As [`recv`](Self::recv).
     pub fn try_recv_with_handles(&mut self) -> Result<Option<(&[u8], Vec<Handle>)>> {
-        match self.take(Wait::Never) {
-            Ok(handles) => Ok(Some((&self.buffer, handles))),
-            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
-            Err(error) => Err(error),
-        }
+        Ok(self.try_take()?.map(|handles| (self.taken(), handles)))
     }
 
     /// As [`recv_with_handles`](Self::recv_with_handles), waiting at most `timeout`.
@@ -287,6 +283,25 @@ impl PacketStream {
     /// [`ErrorKind::Disconnected`] when the connection is gone.
     pub fn end_sending(&self) -> Result<()> {
         self.link().end_sending().map_err(|cause| self.link().error(cause, "end sending to"))
+    }
+
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn shared_link(&self) -> Arc<Link> {
+        Arc::clone(&self.sender.0)
+    }
+
+    /// Receives a packet into the buffer, with its handles; `None` when none has arrived.
+    pub(crate) fn try_take(&mut self) -> Result<Option<Vec<Handle>>> {
+        match self.take(Wait::Never) {
+            Ok(handles) => Ok(Some(handles)),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The packet that was received last.
+    pub(crate) fn taken(&self) -> &[u8] {
+        &self.buffer
     }
 
     /// Receives a packet into the buffer.

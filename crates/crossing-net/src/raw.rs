@@ -250,7 +250,7 @@ impl RawStream {
                 Ok(len) => written += len,
                 Err(cause) => {
                     let detail = format!("{written} of {} bytes were written", bytes.len());
-                    return Err(self.link.error(cause, WRITE).detail(detail));
+                    return Err(self.link.error(cause, WRITE).more_detail(detail));
                 }
             }
         }
@@ -276,6 +276,11 @@ impl io::Read for RawStream {
 impl io::Write for RawStream {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.link.send(bytes, Wait::Forever)
+    }
+
+    fn write_vectored(&mut self, parts: &[io::IoSlice<'_>]) -> io::Result<usize> {
+        // As many as systems take at once.
+        self.link.send_vectored(&parts[..parts.len().min(64)], Wait::Forever)
     }
 
     fn flush(&mut self) -> io::Result<()> {

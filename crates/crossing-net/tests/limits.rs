@@ -111,11 +111,11 @@ mod exhausted {
         Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap())
     }
 
-    fn answer(role: &Role, listener: &Listener) {
+    fn answer(role: &Role, listener: Option<&Listener>) {
         while let Some(question) = role.hear() {
             match question.as_str() {
                 "exhausted?" => role.say(File::open("/dev/null").is_err()),
-                "try" => match listener.try_accept_raw() {
+                "try" => match listener.expect("a blocking one").try_accept_raw() {
                     Ok(found) => role.say(format!("nothing said, connection: {}", found.is_some())),
                     Err(error) => role.say(format!("{:?} {error}", error.kind())),
                 },
@@ -130,6 +130,33 @@ mod exhausted {
         }
     }
 
+    #[cfg(feature = "tokio")]
+    fn serve_in_tasks(listener: Listener) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let listener = crossing_net::tokio::Listener::from_blocking(listener).unwrap();
+            loop {
+                let (stream, _) = listener.accept_raw().await.unwrap_or_else(|error| {
+                    eprintln!("the listener died: {error}");
+                    std::process::exit(9);
+                });
+                tokio::spawn(async move {
+                    let mut buffer = [0; 64];
+                    while let Ok(len @ 1..) = stream.read(&mut buffer).await {
+                        if stream.write_all(&buffer[..len]).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+    }
+
+    #[cfg(not(feature = "tokio"))]
+    fn serve_in_tasks(_listener: Listener) {
+        unreachable!("there are none");
+    }
+
     #[test]
     #[ignore = "a child process"]
     fn role_server() {
@@ -138,6 +165,11 @@ mod exhausted {
         setrlimit(Resource::Nofile, Rlimit { current: Some(FILES), maximum: limit.maximum }).unwrap();
         let listener = Arc::new(Listener::bind(&role.argument("endpoint")).unwrap());
         role.say(listener.endpoint());
+        if role.argument("tasks") == "true" {
+            let listener = Arc::into_inner(listener).expect("not shared");
+            thread::spawn(move || serve_in_tasks(listener));
+            return answer(&role, None);
+        }
         let accepting = Arc::clone(&listener);
         thread::spawn(move || {
             loop {
@@ -150,50 +182,66 @@ mod exhausted {
                 }
             }
         });
-        answer(&role, &listener);
+        answer(&role, Some(&listener));
     }
 
     #[test]
     fn a_listener_out_of_files_rests_lives_and_goes_on() {
         let _watchdog = watchdog(8 * PATIENCE);
         for endpoint in ["tcp:127.0.0.1:0".to_owned(), local()] {
-            eprintln!("over {endpoint}");
-            let mut server = Child::role("exhausted::role_server").argument("endpoint", &endpoint).spawn();
-            let address = server.expect_line(PATIENCE);
-            let mut clients: Vec<_> = (0..CLIENTS).map(|_| connect(&address)).collect();
-            let until = Instant::now() + PATIENCE;
-            loop {
-                server.tell("exhausted?");
-                if server.expect_line(PATIENCE) == "true" {
-                    break;
-                }
-                assert!(Instant::now() < until, "{CLIENTS} connections fit into {FILES} files");
-                thread::sleep(Duration::from_millis(10));
+            survives(&endpoint, false);
+        }
+    }
+
+    #[cfg(feature = "tokio")]
+    #[test]
+    fn a_listener_of_tasks_out_of_files_rests_lives_and_goes_on() {
+        let _watchdog = watchdog(8 * PATIENCE);
+        for endpoint in ["tcp:127.0.0.1:0".to_owned(), local()] {
+            survives(&endpoint, true);
+        }
+    }
+
+    fn survives(endpoint: &str, tasks: bool) {
+        eprintln!("over {endpoint}");
+        let child = Child::role("exhausted::role_server").argument("endpoint", endpoint);
+        let mut server = child.argument("tasks", tasks.to_string()).spawn();
+        let address = server.expect_line(PATIENCE);
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| connect(&address)).collect();
+        let until = Instant::now() + PATIENCE;
+        loop {
+            server.tell("exhausted?");
+            if server.expect_line(PATIENCE) == "true" {
+                break;
             }
-            let last = clients.pop().unwrap();
-            last.write_all(&[2]).unwrap();
-            // Who asks without waiting is told what is the matter, and what to do.
+            assert!(Instant::now() < until, "{CLIENTS} connections fit into {FILES} files");
+            thread::sleep(Duration::from_millis(10));
+        }
+        let last = clients.pop().unwrap();
+        last.write_all(&[2]).unwrap();
+        // Who asks without waiting is told what is the matter, and what to do.
+        if !tasks {
             server.tell("try");
             let told = server.expect_line(PATIENCE);
             assert!(told.starts_with("LimitReached") && told.contains("ulimit -n"), "{told}");
-            // Of one processor, in percent; a loop without rest would use all of it.
-            server.tell("rest");
-            let load: u64 = server.expect_line(PATIENCE).parse().unwrap();
-            eprintln!("{load} % of a processor");
-            assert!(load < 50, "{load} %");
-            assert!(server.is_running());
-            assert!(is_echoed(&clients[0], 1), "an old connection is not served any more");
-            assert!(matches!(last.try_read(&mut [0]), Ok(None)), "the last one got in");
-            // The first half of them leaves, and all that waited get in.
-            clients.drain(..CLIENTS / 2);
-            assert!(last.read_timeout(&mut [0], PATIENCE).is_ok(), "it does not accept again");
-            assert!(is_echoed(&last, 4));
-            for client in &clients {
-                assert!(is_echoed(client, 3));
-            }
-            server.tell("exhausted?");
-            assert_eq!(server.expect_line(PATIENCE), "false");
-            assert!(server.is_running());
         }
+        // Of one processor, in percent; a loop without rest would use all of it.
+        server.tell("rest");
+        let load: u64 = server.expect_line(PATIENCE).parse().unwrap();
+        eprintln!("{load} % of a processor");
+        assert!(load < 50, "{load} %");
+        assert!(server.is_running());
+        assert!(is_echoed(&clients[0], 1), "an old connection is not served any more");
+        assert!(matches!(last.try_read(&mut [0]), Ok(None)), "the last one got in");
+        // The first half of them leaves, and all that waited get in.
+        clients.drain(..CLIENTS / 2);
+        assert!(last.read_timeout(&mut [0], PATIENCE).is_ok(), "it does not accept again");
+        assert!(is_echoed(&last, 4));
+        for client in &clients {
+            assert!(is_echoed(client, 3));
+        }
+        server.tell("exhausted?");
+        assert_eq!(server.expect_line(PATIENCE), "false");
+        assert!(server.is_running());
     }
 }

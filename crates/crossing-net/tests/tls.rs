@@ -3,10 +3,11 @@
 use crossing_net::{
     DevAuthority, Error, ErrorKind, Listener, RawStream, SessionOptions, Stream, StreamOptions, TlsOptions,
 };
-use crossing_testkit::{PATIENCE, unique_name, watchdog};
+use crossing_testkit::{Child, PATIENCE, role, unique_name, watchdog};
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -114,7 +115,10 @@ fn frames_go_both_ways_at_once_and_the_end_is_told() {
         for frame in frames() {
             let frame: Vec<u8> = frame;
             // Both sides send before they receive: what does not fit must go while receiving.
-            stream.send_timeout(&frame, Duration::from_millis(200)).unwrap();
+            while let Err(error) = stream.send_timeout(&frame, Duration::from_millis(200)) {
+                // Nothing was sent; on a busy machine not even hands were shaken by then.
+                assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+            }
             assert_eq!(stream.recv_timeout(PATIENCE).unwrap(), frame);
         }
         stream
@@ -339,6 +343,121 @@ fn tokio_streams_go_over_tls() {
         assert!(told.unwrap_err().to_string().contains("presented no certificate"));
         assert!(said.unwrap_err().to_string().contains("demands a certificate"));
     });
+}
+
+#[test]
+fn a_listener_is_who_its_client_asks_for() {
+    let _watchdog = watchdog(2 * PATIENCE);
+    let files = Files::new();
+    let of = |name: &str| (files.path(&format!("{name}.pem")), files.path(&format!("{name}.key")));
+    let (certificate, key) = of("named");
+    let mut both = files.identity("server");
+    both.identity_for("other.test", &certificate, &key);
+    let listener = listener(&both);
+    // The name goes to the server, which has a certificate for it; an address is no name, and gets the other one.
+    for name in ["other.test", "OTHER.test"] {
+        meet(&listener, &client(files.trusting().server_name(name))).unwrap();
+    }
+    meet(&listener, &client(&files.trusting())).unwrap();
+    let error = meet(&listener, &client(files.trusting().server_name("third.test"))).unwrap_err();
+    assert!(error.to_string().contains("(for localhost)"), "{error}");
+    // Reloaded like the other one.
+    let renewed = Files::new();
+    for name in ["named.pem", "named.key"] {
+        std::fs::copy(renewed.path(name), files.path(name)).unwrap();
+    }
+    listener.reload_certificates().unwrap();
+    meet(&listener, &client(renewed.trusting().server_name("other.test"))).unwrap();
+    meet(&listener, &client(&files.trusting())).unwrap();
+
+    // With that one alone, others are refused, and told.
+    let mut only = TlsOptions::new();
+    only.identity_for("other.test", &certificate, &key);
+    let (said, told) = refused(&only, &renewed.trusting(), "127.0.0.1");
+    let (said, told) = (said.unwrap().to_string(), told.unwrap().to_string());
+    assert!(told.contains("no certificate for the name"), "{told}");
+    assert!(said.contains("no certificate for the name"), "{said}");
+    let bind = |tls: &TlsOptions| Listener::options().tls(tls).bind("tls:127.0.0.1:0").unwrap_err();
+    let error = bind(files.identity("server").identity_for("wrong.test", &certificate, &key));
+    assert!(error.to_string().contains("named.pem") && error.to_string().contains("wrong.test"), "{error}");
+    let error = bind(files.identity("server").identity_for("no name", &certificate, &key));
+    assert!(error.to_string().contains("no name of a server"), "{error}");
+}
+
+#[test]
+#[ignore = "a child process"]
+fn role_trusting_client() {
+    let Some(role) = role("role_trusting_client") else { return };
+    let mut stream = Stream::connect(&role.argument("endpoint")).unwrap();
+    match stream.recv_timeout(PATIENCE) {
+        Ok(frame) => role.say(String::from_utf8_lossy(frame)),
+        Err(error) => role.say(error),
+    }
+}
+
+#[cfg(unix)] // the store of Windows is not to be changed by a test
+#[test]
+fn the_authorities_of_the_platform_are_trusted_where_no_file_is_named() {
+    let _watchdog = watchdog(2 * PATIENCE);
+    let (files, strangers) = (Files::new(), Files::new());
+    let listener = listener(&files.identity("server"));
+    for (authorities, expected) in [(&files, "welcome"), (&strangers, "not one of the trusted authorities")] {
+        let mut child = Child::role("role_trusting_client")
+            .argument("endpoint", listener.endpoint().to_string())
+            // What OpenSSL and its like take for the platform's.
+            .env("SSL_CERT_FILE", authorities.path("ca.pem"))
+            .spawn();
+        let (mut server, _) = listener.accept_timeout(PATIENCE).unwrap();
+        let sent = server.send_timeout(b"welcome", PATIENCE);
+        let line = child.expect_line(PATIENCE);
+        assert!(line.contains(expected), "{line}; {sent:?}");
+    }
+}
+
+/// Clients that never come to an end with shaking hands, a byte at a time, and others that send garbage.
+#[test]
+fn slow_and_senseless_clients_are_given_up_and_others_are_served() {
+    let _watchdog = watchdog(4 * PATIENCE);
+    let files = Files::new();
+    let mut options = Listener::options();
+    options.tls(&files.identity("server")).handshake_timeout(Duration::from_millis(300));
+    let listener = options.bind("tls:127.0.0.1:0").unwrap();
+    let address = format!("tcp:127.0.0.1:{}", port(&listener));
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            let slow: Vec<_> =
+                (0..60).map(|_| RawStream::connect_deadline(&address, None).unwrap()).collect();
+            // A record of 16 KiB is announced.
+            let mut bytes = [0x16, 3, 1, 0x40, 0].into_iter().chain(std::iter::repeat(0));
+            while !over.load(Ordering::SeqCst) {
+                let byte = [bytes.next().unwrap_or_default()];
+                for stream in &slow {
+                    let _ = stream.try_write(&byte);
+                }
+                thread::sleep(Duration::from_millis(10));
+            }
+        });
+        let given_up: Vec<_> = (0..60)
+            .map(|_| {
+                let (mut stream, _) = listener.accept_timeout(PATIENCE).unwrap();
+                scope.spawn(move || stream.recv_timeout(PATIENCE).unwrap_err())
+            })
+            .collect();
+        meet(&listener, &client(&files.trusting())).unwrap();
+        for error in given_up.into_iter().map(|thread| thread.join().unwrap()) {
+            assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        }
+        over.store(true, Ordering::SeqCst);
+    });
+    for number in 0..100_u8 {
+        let senseless = RawStream::connect_deadline(&address, None).unwrap();
+        let _ = senseless.write_all(&[number.wrapping_mul(37); 300]);
+        let (mut server, _) = listener.accept_timeout(PATIENCE).unwrap();
+        let error = server.recv_timeout(PATIENCE).unwrap_err();
+        assert_ne!(error.kind(), ErrorKind::Os, "{error}");
+    }
+    meet(&listener, &client(&files.trusting())).unwrap();
 }
 
 fn has_openssl() -> bool {

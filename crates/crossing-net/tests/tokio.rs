@@ -193,6 +193,51 @@ fn accepting_is_cancel_safe_and_hundreds_of_clients_are_served() {
     });
 }
 
+/// All of them open at the same time in one listener, and each is answered.
+#[test]
+fn thousands_of_connections_in_one_listener() {
+    const CLIENTS: usize = 3_000;
+    let _watchdog = watchdog(8 * PATIENCE);
+    let files = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    if files.current.is_some_and(|most| most < 2 * CLIENTS as u64 + 200) {
+        eprintln!("not run: this process may open {files:?} files");
+        return;
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async {
+        for endpoint in endpoints() {
+            let listener = Listener::bind(&endpoint).unwrap();
+            let address = listener.endpoint().clone();
+            let accepting = tokio::spawn(async move {
+                for _ in 0..CLIENTS {
+                    let (mut stream, _) = listener.accept().await.unwrap();
+                    tokio::spawn(async move {
+                        while let Ok(frame) = stream.recv().await {
+                            let frame = frame.to_vec();
+                            stream.send(&frame).await.unwrap();
+                        }
+                    });
+                }
+                listener
+            });
+            let mut clients = Vec::new();
+            for _ in 0..CLIENTS {
+                clients.push(Stream::connect(&address).await.unwrap());
+            }
+            let _listener = accepting.await.unwrap();
+            for round in 0..2 {
+                for (number, client) in clients.iter_mut().enumerate() {
+                    client.send(&(number + round).to_le_bytes()).await.unwrap();
+                }
+                for (number, client) in clients.iter_mut().enumerate() {
+                    let answer = timeout(PATIENCE, client.recv()).await.unwrap().unwrap();
+                    assert_eq!(answer, (number + round).to_le_bytes());
+                }
+            }
+        }
+    });
+}
+
 #[test]
 fn a_listener_that_is_full_goes_on_when_a_connection_closes() {
     over_each(async |endpoint| {

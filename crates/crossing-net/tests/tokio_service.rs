@@ -286,6 +286,44 @@ fn a_reply_that_is_dropped_half_way_goes_on_by_itself() {
     });
 }
 
+/// What was said goes, though nobody waits for it; connecting that is dropped is in nobody's way.
+#[test]
+fn last_words_and_connecting_that_are_dropped_after_one_look() {
+    over_each(async |endpoint| {
+        let server = serve(&Service::options(), &endpoint)?;
+        for _ in 0..10 {
+            drop(at_most(1, Client::connect(server.endpoint())).await);
+            let several = [server.endpoint(), server.endpoint()];
+            drop(at_most(1, Client::connect_any(&Service::options(), &several)).await);
+        }
+        let client = Client::connect(server.endpoint()).await?;
+        let call = client.begin(b"fail", None).await?;
+        drop(at_most(1, next(&server).await.fail("no")).await);
+        let error = timeout(PATIENCE, call.wait()).await.unwrap().unwrap_err();
+        assert!(matches!(error.call(), Some(CallError::Application(_))), "{error}");
+        let call = client.begin(b"fail with a number", None).await?;
+        drop(at_most(1, next(&server).await.fail_with(7, "no")).await);
+        let error = timeout(PATIENCE, call.wait()).await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Application { code: 7 }, "{error}");
+        for (code, ends) in [(0, true), (0, false), (9, false)] {
+            let mut replies = client.call_stream(b"parts", None).await?;
+            let mut answer = next(&server).await.stream()?;
+            answer.send(b"one").await?;
+            match (ends, code) {
+                (true, _) => drop(at_most(1, answer.finish()).await),
+                (false, 0) => drop(at_most(1, answer.fail("no more")).await),
+                (false, code) => drop(at_most(1, answer.fail_with(code, "no more")).await),
+            }
+            assert_eq!(timeout(PATIENCE, replies.recv()).await.unwrap()?.unwrap(), b"one");
+            match timeout(PATIENCE, replies.recv()).await.unwrap() {
+                Ok(end) => assert!(ends && end.is_none()),
+                Err(error) => assert!(!ends && error.kind() == ErrorKind::Application { code }, "{error}"),
+            }
+        }
+        Ok(())
+    });
+}
+
 #[test]
 fn answers_in_parts_survive_dropped_futures() {
     over_each(async |endpoint| {

@@ -137,6 +137,24 @@ fn nothing_is_lost_when_connections_break_and_futures_are_dropped() {
     .unwrap();
 }
 
+/// The session that a dropped future was beginning is given up at once, and the listener goes on.
+#[test]
+fn connecting_that_is_dropped_leaves_no_session() {
+    over_each(async |endpoint| {
+        let options = options();
+        let listener = listen(&options, &endpoint)?;
+        drop(at_most(1, Session::connect_with(&connector(&options), listener.endpoint())).await);
+        let (mut server, _) = timeout(PATIENCE, listener.accept()).await.unwrap()?;
+        let error = timeout(PATIENCE, server.recv()).await.unwrap().unwrap_err();
+        assert!(error.kind() == ErrorKind::Disconnected && !server.peer_ended(), "{error}");
+        let client = Session::connect_with(&connector(&options), listener.endpoint()).await?;
+        client.send(b"goes on").await?;
+        let (mut server, _) = timeout(PATIENCE, listener.accept()).await.unwrap()?;
+        assert_eq!(timeout(PATIENCE, server.recv()).await.unwrap()?, b"goes on");
+        Ok(())
+    });
+}
+
 #[test]
 fn events_are_told_each_once_until_the_end() {
     over_each(async |endpoint| {

@@ -231,6 +231,28 @@ fn full_queues_are_waited_for() {
     });
 }
 
+/// What was said goes, though nobody waits for it.
+#[test]
+fn last_words_that_are_dropped_after_one_look() {
+    on_each(async || {
+        let (server, client) = pair(&Service::options())?;
+        for (code, kind) in [(0, "fail"), (7, "fail with a number")] {
+            let call = client.begin(kind.as_bytes(), None).await?;
+            let request = next(&server).await;
+            match code {
+                0 => drop(at_most(1, request.fail("no")).await),
+                code => drop(at_most(1, request.fail_with(code, "no")).await),
+            }
+            let error = timeout(PATIENCE, call.wait()).await.unwrap().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Application { code }, "{error}");
+        }
+        let call = client.begin(b"reply", None).await?;
+        drop(at_most(1, next(&server).await.reply(b"yes")).await);
+        assert_eq!(&*timeout(PATIENCE, call.wait()).await.unwrap()?, b"yes");
+        Ok(())
+    });
+}
+
 #[test]
 fn answers_in_parts_survive_dropped_futures() {
     on_each(async || {

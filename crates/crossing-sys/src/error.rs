@@ -136,6 +136,23 @@ impl Error {
         self
     }
 
+    /// Adds more of what was seen, behind what is there.
+    ///
+    /// ```
+    /// use crossing_sys::{Error, ErrorKind};
+    /// let error = Error::new(ErrorKind::Disconnected, "write to", "peer").detail("it is gone").more_detail("3 bytes went");
+    /// assert!(error.to_string().ends_with("(it is gone; 3 bytes went)"), "{error}");
+    /// ```
+    #[must_use]
+    pub fn more_detail(mut self, more: impl Into<Cow<'static, str>>) -> Self {
+        let more = more.into();
+        self.0.detail = Some(match self.0.detail.take() {
+            Some(before) => format!("{before}; {more}").into(),
+            None => more,
+        });
+        self
+    }
+
     /// Adds what to do about it.
     #[must_use]
     pub fn fix(mut self, fix: impl Into<Cow<'static, str>>) -> Self {

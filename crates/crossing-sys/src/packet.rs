@@ -46,6 +46,13 @@ pub fn has_datagrams() -> bool {
     os::DATAGRAMS
 }
 
+/// Whether the system tells when a receiver of datagrams that was behind has room again, so that an event loop can wait for
+/// a connected socket to become writable. Where it does not, sending must be tried again after a while.
+#[must_use]
+pub fn tells_room() -> bool {
+    os::TELLS_ROOM
+}
+
 fn unsupported(operation: &'static str, name: &LocalName) -> Error {
     Error::new(ErrorKind::Unsupported, operation, name.to_string())
         .detail("this system has no local sockets that keep messages whole")

@@ -1,7 +1,8 @@
 //! A proxy between a TCP client and a TCP server that does what bad networks do, by seed.
 //!
-//! It cuts connections, delays and splits what passes, swallows it without a word (a black hole), and closes one
-//! direction. What passes is never changed: TCP would not either.
+//! It cuts connections, delays and splits what passes, swallows it without a word (a black hole), closes one direction, and
+//! delivers what was on the way of a cut connection after its client has connected again. What passes is never changed: TCP would
+//! not either.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -21,8 +22,31 @@ pub struct Faults {
     pub delay: Duration,
     /// Pieces have up to this many bytes; 0: as they come.
     pub piece: usize,
-    /// Faults are cuts only; otherwise also black holes, half-closes and pauses.
+    /// Faults are cuts only; otherwise all of [`Fault`].
     pub cuts_only: bool,
+}
+
+/// What may happen to a connection, or to one of its directions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// Both directions end.
+    Cut,
+    /// Nothing comes any more, in either direction, and nobody is told.
+    BlackHole,
+    /// One direction is closed, and what still comes for it is swallowed.
+    HalfClose,
+    /// Nothing comes any more in one direction, and nobody is told.
+    OneWay,
+    /// Nothing comes in one direction for a while.
+    Pause,
+    /// The sender is cut; what it sent comes a while later, when it may have connected again.
+    Late,
+}
+
+impl Fault {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Cut, Self::BlackHole, Self::HalfClose, Self::OneWay, Self::Pause, Self::Late];
 }
 
 /// A running proxy. Dropping it cuts everything.
@@ -39,7 +63,7 @@ struct Shared {
     /// No more faults.
     calm: AtomicBool,
     stopped: AtomicBool,
-    met: AtomicU64,
+    met: [AtomicU64; Fault::ALL.len()],
     connections: Mutex<Vec<TcpStream>>,
 }
 
@@ -76,7 +100,7 @@ impl FaultProxy {
             faults,
             calm: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
-            met: AtomicU64::new(0),
+            met: Default::default(),
             connections: Mutex::default(),
         });
         let accepting = Arc::clone(&shared);
@@ -107,7 +131,13 @@ impl FaultProxy {
     /// How many faults there were.
     #[must_use]
     pub fn faults(&self) -> u64 {
-        self.shared.met.load(Ordering::Relaxed)
+        self.met().iter().sum()
+    }
+
+    /// How many there were of each kind, in the order of [`Fault::ALL`], in each direction by itself.
+    #[must_use]
+    pub fn met(&self) -> [u64; Fault::ALL.len()] {
+        std::array::from_fn(|kind| self.shared.met[kind].load(Ordering::Relaxed))
     }
 
     /// Cuts every connection now.
@@ -138,7 +168,10 @@ impl Shared {
         let mut random = Random::new(self.faults.seed ^ (number << 20));
         let every = self.faults.every.as_micros() as u64;
         let at = Instant::now() + Duration::from_micros(every / 2 + random.below(every));
-        let fault = if self.faults.cuts_only { 0 } else { random.below(5) };
+        let fault = match self.faults.cuts_only {
+            true => Fault::Cut,
+            false => Fault::ALL[random.below(Fault::ALL.len() as u64) as usize],
+        };
         let pairs = [(&client, &server), (&server, &client)];
         for (direction, (from, to)) in pairs.into_iter().enumerate() {
             let _ = from.set_nodelay(true);
@@ -150,9 +183,10 @@ impl Shared {
             let random = Random::new(self.faults.seed ^ (number << 20) ^ (direction as u64 + 1));
             // Cuts and black holes are for both directions, half-closes and pauses for one.
             let fault = match fault {
-                0 | 1 => fault,
-                _ if direction as u64 == number % 2 => fault,
-                _ => u64::MAX,
+                Fault::Cut | Fault::BlackHole => Some(fault),
+                // What a client sent comes late, for it is clients who connect again.
+                Fault::Late => Some(fault).filter(|_| direction == 0),
+                _ => Some(fault).filter(|_| direction as u64 == number % 2),
             };
             thread::spawn(move || {
                 shared.pass(from, to, random, at, fault);
@@ -160,11 +194,17 @@ impl Shared {
         }
     }
 
-    fn pass(&self, mut from: TcpStream, mut to: TcpStream, mut random: Random, at: Instant, fault: u64) {
+    fn pass(
+        &self,
+        mut from: TcpStream,
+        mut to: TcpStream,
+        mut random: Random,
+        at: Instant,
+        mut fault: Option<Fault>,
+    ) {
         let mut buffer = vec![0; 16 << 10];
         let _ = from.set_read_timeout(Some(Duration::from_millis(5)));
         let mut swallows = false;
-        let mut met = false;
         loop {
             let len = match from.read(&mut buffer) {
                 Ok(0) => break,
@@ -183,18 +223,25 @@ impl Shared {
             if swallows && calm {
                 break;
             }
-            if !met && !calm && Instant::now() >= at && fault != u64::MAX {
-                met = true;
-                self.met.fetch_add(1, Ordering::Relaxed);
-                match fault {
-                    0 => break,
-                    1 => swallows = true,
-                    2 => {
+            let is_due = !calm && Instant::now() >= at;
+            // What is to come late has to be there.
+            if let Some(now) = fault.filter(|fault| is_due && (*fault != Fault::Late || len > 0)) {
+                fault = None;
+                self.met[now as usize].fetch_add(1, Ordering::Relaxed);
+                match now {
+                    Fault::Cut => break,
+                    Fault::BlackHole | Fault::OneWay => swallows = true,
+                    Fault::HalfClose => {
                         let _ = to.shutdown(Shutdown::Write);
                         swallows = true;
                     }
-                    3 => swallows = true,
-                    _ => thread::sleep(Duration::from_millis(random.below(300))),
+                    Fault::Pause => thread::sleep(Duration::from_millis(random.below(300))),
+                    Fault::Late => {
+                        let _ = from.shutdown(Shutdown::Both);
+                        thread::sleep(Duration::from_millis(random.below(60)));
+                        let _ = to.write_all(&buffer[..len]);
+                        break;
+                    }
                 }
             }
             if len == 0 || swallows {

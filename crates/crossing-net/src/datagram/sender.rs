@@ -18,7 +18,17 @@ impl DatagramSender {
         Self(Arc::new(socket))
     }
 
-    pub(super) fn socket(&self) -> &LocalDatagrams {
+    /// Whether this socket may send now, whatever the receiver has room for.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn has_room(&self) -> Result<bool> {
+        let interest = crossing_sys::local::Ready { readable: false, writable: true };
+        match crossing_sys::local::wait_ready(&*self.0, interest, Some(Instant::now())) {
+            Ok(ready) => Ok(ready.writable),
+            Err(cause) => Err(crate::Error::os(cause, "send from", "a socket of datagrams")),
+        }
+    }
+
+    pub(crate) fn socket(&self) -> &LocalDatagrams {
         &self.0
     }
 

@@ -118,7 +118,9 @@ impl PacketSender {
             let detail = format!("{} handles, at most {MAX_HANDLES} go together", handles.len());
             return Err(self.0.fault(ErrorKind::ApiMisuse, SEND).detail(detail));
         }
-        packet::send(local, &[IoSlice::new(bytes)], handles, wait).map_err(|cause| {
+        let parts = [IoSlice::new(bytes)];
+        let sent = self.0.send_by(wait, |wait| packet::send(local, &parts, handles, wait));
+        sent.map_err(|cause| {
             if !packet::is_too_long(&cause) {
                 return self.0.error(cause, SEND);
             }

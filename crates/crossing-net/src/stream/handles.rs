@@ -294,7 +294,7 @@ impl Stream {
         self.out.extend_from_slice(if is_short { frame } else { &[] });
         // The first byte takes all handles along.
         let sent = match self.link.local() {
-            Some(local) => local.send_with_handles(&self.out, handles, wait),
+            Some(local) => self.link.send_by(wait, |wait| local.send_with_handles(&self.out, handles, wait)),
             None => Err(io::ErrorKind::Unsupported.into()),
         };
         match sent {

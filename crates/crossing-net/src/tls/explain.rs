@@ -3,6 +3,9 @@
 use rustls::{AlertDescription, CertificateError, Error, PeerIncompatible};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+/// What rustls says when `names::ByName` has no certificate for a client.
+const NO_IDENTITY: &str = "no server certificate chain resolved";
+
 /// What happened.
 pub(crate) fn text(error: &Error) -> String {
     match error {
@@ -18,6 +21,9 @@ pub(crate) fn text(error: &Error) -> String {
             | PeerIncompatible::Tls12NotOffered
             | PeerIncompatible::Tls12NotOfferedOrEnabled,
         ) => "the peer does not speak TLS 1.3".into(),
+        Error::General(text) if text == NO_IDENTITY => {
+            "this side has no certificate for the name that the client asks for".into()
+        }
         Error::InconsistentKeys(_) => "the private key does not belong to the certificate".into(),
         error => error.to_string(),
     }
@@ -74,6 +80,9 @@ fn alert_text(alert: AlertDescription) -> String {
         AlertDescription::NoApplicationProtocol => {
             return "the peer speaks none of the application protocols offered (ALPN)".into();
         }
+        AlertDescription::AccessDenied | AlertDescription::UnrecognisedName => {
+            return "the peer has no certificate for the name that it was asked for".into();
+        }
         AlertDescription::ProtocolVersion => return "the peer does not speak TLS 1.3".into(),
         alert => return format!("the peer ended TLS with the alert {alert:?}"),
     };
@@ -95,7 +104,13 @@ pub(crate) fn fix(error: &Error) -> &'static str {
         Error::AlertReceived(AlertDescription::CertificateRequired) => {
             "give this side a certificate of an authority that the peer trusts (identity, --tls-cert and --tls-key)"
         }
+        Error::AlertReceived(AlertDescription::AccessDenied | AlertDescription::UnrecognisedName) => {
+            "connect by a name that the server has, or set the name to ask for (server_name, --tls-name)"
+        }
         Error::AlertReceived(_) => "see the peer's own error for the reason",
+        Error::General(text) if text == NO_IDENTITY => {
+            "give the listener an identity for all other names (identity)"
+        }
         Error::InvalidMessage(_) => "use tcp: with a peer that has no TLS",
         _ => "check the certificates of both sides",
     }

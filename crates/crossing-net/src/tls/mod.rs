@@ -3,6 +3,7 @@
 #[cfg(feature = "dev-cert")]
 mod dev;
 mod explain;
+mod names;
 mod stream;
 mod verify;
 
@@ -11,10 +12,12 @@ pub use dev::{DevAuthority, DevCertificate};
 pub(crate) use stream::{TlsStream, reason};
 
 use crossing_sys::{Error, ErrorKind, Result};
+use rustls::client::verify_server_name;
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::server::{ParsedCertificate, WebPkiClientVerifier};
+use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -39,6 +42,8 @@ pub struct TlsOptions {
     trust: Vec<PathBuf>,
     platform: bool,
     identity: Option<(PathBuf, PathBuf)>,
+    /// Of a listener, for the names that clients ask for.
+    named: Vec<(String, PathBuf, PathBuf)>,
     alpn: Vec<Vec<u8>>,
     server_name: Option<String>,
     /// Made at the first connection and kept, so that later ones can resume the TLS session.
@@ -79,6 +84,18 @@ impl TlsOptions {
     /// Who this side is: a PEM file with its certificate (and those in between, if any), and one with its private key.
     pub fn identity(&mut self, certificates: impl Into<PathBuf>, key: impl Into<PathBuf>) -> &mut Self {
         self.identity = Some((certificates.into(), key.into()));
+        self.changed()
+    }
+
+    /// Who a listener is to clients that ask for the server of this name (SNI), as [`identity`](Self::identity), which all others
+    /// get; without one they are refused. Called again, for another name as well. The certificate must be for that name.
+    pub fn identity_for(
+        &mut self,
+        name: impl Into<String>,
+        certificates: impl Into<PathBuf>,
+        key: impl Into<PathBuf>,
+    ) -> &mut Self {
+        self.named.push((name.into(), certificates.into(), key.into()));
         self.changed()
     }
 
@@ -142,12 +159,12 @@ impl TlsOptions {
     }
 
     pub(crate) fn server_config(&self) -> Result<Arc<ServerConfig>> {
-        let Some((chain, key)) = &self.identity else {
+        if self.identity.is_none() && self.named.is_empty() {
             let error = Error::new(ErrorKind::ApiMisuse, CONFIGURE, "a listener without a certificate");
             return Err(
                 error.fix("give it an identity: certificate and key (`crossing tls dev-cert` makes some)")
             );
-        };
+        }
         let builder = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()));
         let builder =
             builder.with_protocol_versions(&[&rustls::version::TLS13]).map_err(|error| internal(&error))?;
@@ -163,11 +180,38 @@ impl TlsOptions {
             })?;
             builder.with_client_cert_verifier(verify::client_verifier(verifier))
         };
-        let mut config = builder
-            .with_single_cert(certificates(chain)?, private_key(key)?)
-            .map_err(|error| mismatch(chain, key, &error))?;
+        let mut config = builder.with_cert_resolver(Arc::new(self.identities()?));
         config.alpn_protocols.clone_from(&self.alpn);
         Ok(Arc::new(config))
+    }
+
+    /// Reads the certificates and keys of a listener.
+    fn identities(&self) -> Result<names::ByName> {
+        let provider = ring::default_provider();
+        let read = |chain: &Path, key: &Path| {
+            let identity = CertifiedKey::from_der(certificates(chain)?, private_key(key)?, &provider);
+            identity.map(Arc::new).map_err(|error| mismatch(chain, key, &error))
+        };
+        let other = match &self.identity {
+            Some((chain, key)) => Some(read(chain, key)?),
+            None => None,
+        };
+        let mut named = Vec::with_capacity(self.named.len());
+        for (name, chain, key) in &self.named {
+            let identity = read(chain, key)?;
+            let unfit = |text: String| wrong(chain).detail(text);
+            let expected = ServerName::try_from(name.as_str())
+                .map_err(|_| unfit(format!("\"{name}\" is no name of a server")))?;
+            let certificate = identity.end_entity_cert().map_err(|error| unfit(explain::text(&error)))?;
+            let certificate =
+                ParsedCertificate::try_from(certificate).map_err(|error| unfit(explain::text(&error)))?;
+            if verify_server_name(&certificate, &expected).is_err() {
+                return Err(unfit(format!("the certificate is not for the name \"{name}\""))
+                    .fix("give one that is, or another name"));
+            }
+            named.push((name.clone(), identity));
+        }
+        Ok(names::ByName { other, named })
     }
 }
 

@@ -23,6 +23,17 @@ impl SendHalf {
         self.0.send(frame).await
     }
 
+    /// As [`Stream::send_vectored`].
+    ///
+    /// # Cancel safety
+    /// As [`Stream::send`].
+    ///
+    /// # Errors
+    /// As [`Stream::send`].
+    pub async fn send_vectored(&mut self, parts: &[std::io::IoSlice<'_>]) -> Result<()> {
+        self.0.send_vectored(parts).await
+    }
+
     /// As [`Stream::try_send`].
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use super::{RawStream, Stream, failed, register};
 use crate::{Endpoint, ErrorKind, Peer, Result, ToEndpoint};
+use std::os::fd::AsRawFd;
 use std::time::{Duration, Instant};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -101,26 +102,35 @@ impl Listener {
         format!("{} ({peer})", self.endpoint())
     }
 
-    /// Nothing is awaited after a connection was taken.
     async fn take<T>(
         &self,
         try_accept: impl Fn(&crate::Listener) -> Result<Option<(T, Peer)>>,
     ) -> Result<(T, Peer)> {
-        loop {
-            let waited = self.inner.readable().await;
-            let mut guard = waited.map_err(|cause| failed(cause, &self.endpoint().to_string()))?;
-            match try_accept(self.inner.get_ref()) {
-                Ok(Some(taken)) => return Ok(taken),
-                // A client may wait: what tokio knows of it must stay.
-                Ok(None) if self.inner.get_ref().is_full() => {
-                    tokio::time::sleep_until((Instant::now() + FULL_REST).into()).await;
-                }
-                Ok(None) => guard.clear_ready(),
-                Err(error) if error.kind() == ErrorKind::LimitReached => {
-                    tokio::time::sleep_until((Instant::now() + EXHAUSTED_REST).into()).await;
-                }
-                Err(error) => return Err(error),
+        accept(&self.inner, self.endpoint(), crate::Listener::is_full, try_accept).await
+    }
+}
+
+/// Tries until there is a connection; nothing is awaited after it was taken.
+pub(super) async fn accept<L: AsRawFd, T>(
+    listener: &AsyncFd<L>,
+    endpoint: &Endpoint,
+    is_full: impl Fn(&L) -> bool,
+    try_accept: impl Fn(&L) -> Result<Option<T>>,
+) -> Result<T> {
+    loop {
+        let waited = listener.readable().await;
+        let mut guard = waited.map_err(|cause| failed(cause, &endpoint.to_string()))?;
+        match try_accept(listener.get_ref()) {
+            Ok(Some(taken)) => return Ok(taken),
+            // A client may wait: what tokio knows of it must stay.
+            Ok(None) if is_full(listener.get_ref()) => {
+                tokio::time::sleep_until((Instant::now() + FULL_REST).into()).await;
             }
+            Ok(None) => guard.clear_ready(),
+            Err(error) if error.kind() == ErrorKind::LimitReached => {
+                tokio::time::sleep_until((Instant::now() + EXHAUSTED_REST).into()).await;
+            }
+            Err(error) => return Err(error),
         }
     }
 }

@@ -15,14 +15,21 @@
 //! # }).unwrap();
 //! ```
 
+mod datagram;
 mod halves;
+mod handles;
 mod listener;
+mod packets;
+mod peer_process;
 mod raw;
 mod session;
 mod stream;
 
+pub use datagram::{Datagram, DatagramSender};
 pub use halves::{RecvHalf, SendHalf};
 pub use listener::Listener;
+pub use packets::{PacketListener, PacketSender, PacketStream};
+pub use peer_process::PeerProcess;
 pub use raw::RawStream;
 pub use session::{Session, SessionListener, SessionSender};
 pub use stream::Stream;
@@ -34,8 +41,9 @@ use crate::{Error, ErrorKind, Result};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::{Mutex, PoisonError};
-use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use std::time::Instant;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::io::{Interest, Ready};
 
 pub(crate) fn failed(cause: io::Error, name: &str) -> Error {
     Error::os(cause, "wait with tokio on", name)
@@ -46,6 +54,48 @@ pub(crate) fn register<T: AsRawFd>(inner: T, interest: Interest) -> io::Result<A
     // Deprecated, since a type may lie about its descriptor; the other way is unsafe. Ours own theirs as long as they live.
     #[allow(deprecated)]
     AsyncFd::with_interest(inner, interest)
+}
+
+/// Tries until it gives something; waits for `interest` in between. Nothing is awaited after it gave something, so whoever drops
+/// the future drops nothing else. It tries again at the `limit` at the latest, if there is one.
+async fn attempt<S: AsRawFd, T>(
+    watched: &AsyncFd<S>,
+    interest: Interest,
+    name: &str,
+    limit: impl Fn(&S) -> Option<Instant>,
+    mut attempt: impl FnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    // A socket that always has something leaves the other tasks their turn.
+    tokio::task::coop::consume_budget().await;
+    loop {
+        // Directly: tokio hears of changes only, so all that is there must be used up before waiting.
+        if let Some(done) = attempt()? {
+            return Ok(done);
+        }
+        let waiting = watched.ready(interest);
+        let waited = match limit(watched.get_ref()) {
+            None => waiting.await,
+            Some(at) => match tokio::time::timeout_at(at.into(), waiting).await {
+                Ok(waited) => waited,
+                Err(_) => continue,
+            },
+        };
+        let mut guard = waited.map_err(|cause| failed(cause, name))?;
+        if let Some(done) = attempt()? {
+            return Ok(done);
+        }
+        forget(&mut guard, interest);
+    }
+}
+
+/// The attempt used up what it was told of. What came since is not forgotten by this.
+fn forget<S: AsRawFd>(guard: &mut AsyncFdReadyGuard<'_, S>, interest: Interest) {
+    if interest.is_readable() {
+        guard.clear_ready_matching(Ready::READABLE);
+    }
+    if interest.is_writable() {
+        guard.clear_ready_matching(Ready::WRITABLE);
+    }
 }
 
 /// Does what cannot but block (resolving, connecting) on a thread for such work. Dropped, its outcome is dropped.

@@ -1,6 +1,6 @@
 //! Bare bytes, for peers that know nothing of Crossing.
 
-use super::{Turn, elsewhere, failed, register};
+use super::{Turn, elsewhere, failed, forget, register};
 use crate::raw::RawOptions;
 use crate::{Peer, Result, StreamOptions, ToEndpoint};
 use std::fmt;
@@ -11,7 +11,7 @@ use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use tokio::io::unix::AsyncFd;
-use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf, Ready};
+use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 /// How much [`RawStream::read_to_end`] asks the system for at once, in bytes.
 const PIECE: usize = 64 << 10;
@@ -206,7 +206,7 @@ impl RawStream {
         while written < bytes.len() {
             let result = self.write(&bytes[written..]).await;
             let partly = |error: crate::Error| {
-                error.detail(format!("{written} of {} bytes were written", bytes.len()))
+                error.more_detail(format!("{written} of {} bytes were written", bytes.len()))
             };
             written += result.map_err(partly)?;
         }
@@ -273,7 +273,15 @@ impl RawStream {
                     {
                         return Ok(done);
                     }
-                    waiting.await
+                    // A peer that takes nothing is given up by the next attempt to write.
+                    let slow = shared.stream.link().slow_limit().filter(|_| wanted.is_writable());
+                    match slow {
+                        None => waiting.await,
+                        Some(limit) => match tokio::time::timeout_at(limit.into(), waiting).await {
+                            Ok(waited) => waited,
+                            Err(_) => continue,
+                        },
+                    }
                 }
             };
             let mut guard = waited.map_err(|cause| failed(cause, &self.name))?;
@@ -346,16 +354,6 @@ async fn settle(inner: Arc<AsyncFd<Shared>>, wanted: Interest) -> io::Result<()>
             return Ok(());
         }
         forget(&mut guard, interest);
-    }
-}
-
-/// The attempt used up what it was told of. What came since is not forgotten by this.
-fn forget<T: AsRawFd>(guard: &mut tokio::io::unix::AsyncFdReadyGuard<'_, T>, interest: Interest) {
-    if interest.is_readable() {
-        guard.clear_ready_matching(Ready::READABLE);
-    }
-    if interest.is_writable() {
-        guard.clear_ready_matching(Ready::WRITABLE);
     }
 }
 

@@ -1,19 +1,41 @@
 //! Streams of frames.
 
-use super::{RecvHalf, SendHalf, Turn, elsewhere, failed, register};
+use super::{RecvHalf, SendHalf, Turn, elsewhere, failed, forget, register};
 use crate::link::Link;
 use crate::{Error, ErrorKind, Peer, Result, StreamOptions, ToEndpoint};
+use std::io::IoSlice;
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
+use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
-use tokio::io::{Interest, Ready};
 
 /// A connection, as the reactor knows it: both halves of a stream share it.
 #[derive(Debug)]
-struct Watched {
+pub(super) struct Watched {
     link: Arc<Link>,
     turn: Turn,
+}
+
+impl Watched {
+    /// Has the reactor watch the connection.
+    pub(super) fn register(link: Arc<Link>, name: &str) -> Result<Arc<AsyncFd<Self>>> {
+        let watched = Self { turn: Turn::of(&link), link };
+        match register(watched, Interest::READABLE | Interest::WRITABLE) {
+            Ok(watched) => Ok(Arc::new(watched)),
+            Err(cause) => Err(failed(cause, name)),
+        }
+    }
+
+    /// When a peer that takes nothing is given up by the next attempt to send.
+    pub(super) fn slow_limit(&self) -> Option<Instant> {
+        self.link.slow_limit()
+    }
+
+    /// Takes its turn with what uses the connection.
+    pub(super) fn with<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.turn.with(work)
+    }
 }
 
 impl AsRawFd for Watched {
@@ -25,19 +47,14 @@ impl AsRawFd for Watched {
 /// A [`Stream`](crate::Stream) for tokio. Dropping it cuts the connection; [`close`](Self::close) ends it.
 #[derive(Debug)]
 pub struct Stream {
-    inner: crate::Stream,
-    watched: Arc<AsyncFd<Watched>>,
+    pub(super) inner: crate::Stream,
+    pub(super) watched: Arc<AsyncFd<Watched>>,
     name: String,
 }
 
 impl Stream {
     pub(super) fn new(inner: crate::Stream, name: String) -> Result<Self> {
-        let link = inner.shared_link();
-        let watched = Watched { turn: Turn::of(&link), link };
-        match register(watched, Interest::READABLE | Interest::WRITABLE) {
-            Ok(watched) => Ok(Self { inner, watched: Arc::new(watched), name }),
-            Err(cause) => Err(failed(cause, &name)),
-        }
+        Ok(Self { watched: Watched::register(inner.shared_link(), &name)?, inner, name })
     }
 
     /// Connects with the usual options.
@@ -114,6 +131,19 @@ impl Stream {
         self.flush().await
     }
 
+    /// Sends one frame that is made of all `parts`, as [`crate::Stream::send_vectored`]: it is ready when the system took all of
+    /// it.
+    ///
+    /// # Cancel safety
+    /// As [`send`](Self::send).
+    ///
+    /// # Errors
+    /// As [`crate::Stream::send`].
+    pub async fn send_vectored(&mut self, parts: &[IoSlice<'_>]) -> Result<()> {
+        self.attempt(Interest::WRITABLE, |stream| stream.try_send_vectored(parts)).await?;
+        self.flush().await
+    }
+
     /// Sends a frame if there is room for its beginning now; `false` if not, and nothing was sent.
     ///
     /// # Errors
@@ -121,7 +151,7 @@ impl Stream {
     #[must_use = "false means that nothing was sent"]
     pub fn try_send(&mut self, frame: &[u8]) -> Result<bool> {
         let Self { inner, watched, .. } = self;
-        watched.get_ref().turn.with(|| inner.try_send(frame))
+        watched.get_ref().with(|| inner.try_send(frame))
     }
 
     /// Sends many frames with few calls of the system: it is ready when the system took all of them.
@@ -167,7 +197,7 @@ impl Stream {
     #[must_use = "the frames beyond that number were not sent"]
     pub fn try_send_many<F: AsRef<[u8]>>(&mut self, frames: &[F]) -> Result<usize> {
         let Self { inner, watched, .. } = self;
-        watched.get_ref().turn.with(|| inner.try_send_many(frames))
+        watched.get_ref().with(|| inner.try_send_many(frames))
     }
 
     /// Splits it into a half that sends and a half that receives, for two tasks; awaits the peer's introduction for that.
@@ -219,7 +249,7 @@ impl Stream {
     /// As [`crate::Stream::try_recv`].
     pub fn try_recv(&mut self) -> Result<Option<&[u8]>> {
         let Self { inner, watched, .. } = self;
-        watched.get_ref().turn.with(|| inner.try_recv())
+        watched.get_ref().with(|| inner.try_recv())
     }
 
     /// Says that nothing more will be sent, and passes on what is left. Receiving goes on.
@@ -260,7 +290,7 @@ impl Stream {
     }
 
     /// Tries until it succeeds; between the attempts waits for `interest`, and for what else can help.
-    async fn attempt(
+    pub(super) async fn attempt(
         &mut self,
         interest: Interest,
         mut attempt: impl FnMut(&mut crate::Stream) -> Result<bool>,
@@ -268,7 +298,7 @@ impl Stream {
         // A connection that always has something leaves the other tasks their turn.
         tokio::task::coop::consume_budget().await;
         let Self { inner, watched, name } = self;
-        let turn = &watched.get_ref().turn;
+        let turn = watched.get_ref();
         loop {
             // Directly: tokio hears of changes only, so all that is there must be used up before waiting.
             if turn.with(|| attempt(inner))? {
@@ -281,7 +311,8 @@ impl Stream {
                 interest |= Interest::WRITABLE;
             }
             let waiting = watched.ready(interest);
-            let waited = match introduction.flatten() {
+            let slow = turn.slow_limit().filter(|_| interest.is_writable());
+            let waited = match [introduction.flatten(), slow].into_iter().flatten().min() {
                 None => waiting.await,
                 Some(limit) => match tokio::time::timeout_at(limit.into(), waiting).await {
                     Ok(waited) => waited,
@@ -293,13 +324,7 @@ impl Stream {
             if turn.with(|| attempt(inner))? {
                 return Ok(());
             }
-            // The attempt used up what it was told of. What came since is not forgotten by this.
-            if interest.is_readable() {
-                guard.clear_ready_matching(Ready::READABLE);
-            }
-            if interest.is_writable() {
-                guard.clear_ready_matching(Ready::WRITABLE);
-            }
+            forget(&mut guard, interest);
         }
     }
 }

@@ -18,7 +18,7 @@ use crate::queue::{Queue, Receiver};
 use crossing_shm::Segment;
 use crossing_sys::process::monotonic_nanos;
 use crossing_sys::wakers::Wakers;
-use crossing_sys::{CallError, Error, ErrorKind, Result};
+use crossing_sys::{CallError, Error, ErrorKind, Result, crash};
 use std::fmt;
 use std::marker::PhantomData;
 use std::ops::Deref;
@@ -110,9 +110,11 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
         options.capacity(terms.max_in_flight.into()).max_len(terms.longest_reply());
         options.priorities(1).access(terms.access).unlink_on_drop(true).waiting(terms.waiting);
         let heard = options.create(&format!("shm:{}", part(name, "heard", number)))?;
+        crash::point("service.connect.queue-made");
         let mut options = Segment::options();
         options.size(terms.max_in_flight as usize * 8).schema(SCHEMA).access(terms.access);
         let table = options.create(&part(name, "client", number))?;
+        crash::point("service.connect.found");
         let state = State {
             calls: (0..terms.max_in_flight).map(|_| None).collect(),
             free: (0..terms.max_in_flight).rev().collect(),
@@ -193,7 +195,9 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
                 loan[HEAD..].copy_from_slice(request.bytes());
                 // From here on dropping it cancels.
                 let replies = Replies::new(call, lane, server, deadline);
+                crash::point("service.call.written");
                 loan.send().map_err(|error| self.shared.not_sent(error))?;
+                crash::point("service.call.said");
                 Ok(replies)
             }
             Err(error) => {
@@ -435,6 +439,7 @@ impl Shared {
             *place = Some(Waiting { id, server: server.number, parts, answer: None, waker: None });
         }
         self.table.write_bytes(slot as usize * 8, &id.to_le_bytes())?;
+        crash::point("service.call.entered");
         Ok(Some((id, slot, server)))
     }
 

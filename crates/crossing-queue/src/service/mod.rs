@@ -24,7 +24,8 @@
 //! # Death
 //! A server: its requests are lost with it. Whoever waits for it looks every 10 ms whether it lives, and is told that it died;
 //! whether it had done what it was asked, nobody knows. Further calls go to other servers. A client: its requests are passed
-//! over, its replies dropped. What the dead left is removed by the next client that looks for servers.
+//! over, its replies dropped; a server lets go of what it had open of dead clients when another one asks for the first time. What
+//! the dead left is removed by the next client that looks for servers.
 //!
 //! A peer that breaks the rules can lose and invent requests and replies, for all who share its queue; lengths, ids and words
 //! are checked, and it can make nobody wait for longer than his deadline.

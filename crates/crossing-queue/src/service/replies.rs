@@ -8,7 +8,7 @@ use crate::delivery::Delivery;
 use crate::error::{RecvError, TryRecvError};
 use crate::payload::Payload;
 use crate::queue::{Queue, Receiver, Sender};
-use crossing_sys::{CallError, Error, ErrorKind, Result};
+use crossing_sys::{CallError, Error, ErrorKind, Result, crash};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -34,6 +34,7 @@ impl Lane {
         options.capacity(places.into()).max_len(terms.longest_reply());
         options.priorities(1).access(terms.access).unlink_on_drop(true).waiting(terms.waiting);
         let queue = options.create(&format!("shm:{}", part(name, "parts", number)))?;
+        crash::point("service.lane.made");
         let (receiver, sender) = (queue.receiver()?, queue.sender()?);
         Ok(Self { number, places, receiver, sender, server: None, _queue: queue })
     }
@@ -81,6 +82,7 @@ impl Lanes {
         kept.idle.retain(|lane| lane.server.as_ref().is_none_or(|server| server.owner.is_alive()));
         kept.count -= (before - kept.idle.len()) as u32;
         if let Some(at) = (0..kept.idle.len()).rev().find(|at| kept.idle[*at].is_free()) {
+            crash::point("service.lane.again");
             return Ok(kept.idle.swap_remove(at));
         }
         let most = self.terms.max_in_flight * 2;
@@ -320,6 +322,7 @@ impl<R: Payload + ?Sized> Replies<R> {
     /// Reads what came; a part is given.
     fn take(&mut self, delivery: Delivery) -> Option<Reply<R>> {
         let (head, bytes) = Head::split(&delivery)?;
+        crash::point("service.part.taken");
         // One of an earlier answer.
         if head.id != self.call.id {
             return None;
@@ -376,6 +379,7 @@ impl<R: Payload + ?Sized> Drop for Replies<R> {
     fn drop(&mut self) {
         // First, so that the server hears of it.
         self.call.leave();
+        crash::point("service.replies.left");
         if let Some(lane) = self.lane.take() {
             self.call.shared.lanes.give_back(lane);
         }

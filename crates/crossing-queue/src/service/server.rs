@@ -13,7 +13,7 @@ use crate::queue::{Queue, Receiver, Sender};
 use crossing_shm::Segment;
 use crossing_shm::registry::{self, Owner};
 use crossing_sys::process::monotonic_nanos;
-use crossing_sys::{Error, ErrorKind, Result, ServiceError};
+use crossing_sys::{Error, ErrorKind, Result, ServiceError, crash};
 use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
@@ -110,10 +110,12 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
         options.capacity(terms.capacity.into()).max_len(terms.max_request_len + HEAD as u64);
         options.priorities(1).access(terms.access).unlink_on_drop(true).waiting(terms.waiting);
         let asked = options.create(&format!("shm:{}", part(name, "asked", number)))?;
+        crash::point("service.serve.queue-made");
         let contract = contract::<Q, R>(terms);
         let mut options = Segment::options();
         options.size(contract.as_bytes().len()).schema(SCHEMA).access(terms.access);
         let server = options.content(contract.as_bytes()).create(&part(name, "server", number))?;
+        crash::point("service.serve.found");
         let shared = Shared {
             name: name.to_owned(),
             slow: terms.slow_client,
@@ -215,6 +217,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
         let aside = read_aside::<Q>(bytes);
         // Relaxed: a count for a limit.
         let before = peer.in_flight.fetch_add(1, Ordering::Relaxed);
+        crash::point("service.accept.taken");
         let late = head.number != 0 && head.number <= monotonic_nanos();
         let shared = Arc::clone(&self.shared);
         let mut request = Request {
@@ -425,7 +428,10 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Request<Q, R> {
     /// The last that there is to say.
     fn send(&mut self, loan: Loan, what: u32, who: u32, number: u64) -> Result<()> {
         self.answered = true;
-        self.put(loan, what, who, number)
+        crash::point("service.reply.written");
+        self.put(loan, what, who, number)?;
+        crash::point("service.reply.said");
+        Ok(())
     }
 
     pub(super) fn put(&self, mut loan: Loan, what: u32, who: u32, number: u64) -> Result<()> {

@@ -6,7 +6,7 @@ use crate::Loan;
 use crate::error::{SendError, TrySendError};
 use crate::payload::Payload;
 use crate::queue::Sender;
-use crossing_sys::{CallError, Error, ErrorKind, Result, ServiceError};
+use crossing_sys::{CallError, Error, ErrorKind, Result, ServiceError, crash};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -28,6 +28,7 @@ pub struct ReplyStream<Q: Payload + ?Sized = [u8], R: Payload + ?Sized = [u8]> {
 impl<Q: Payload + ?Sized, R: Payload + ?Sized> ReplyStream<Q, R> {
     pub(super) fn new(mut request: Request<Q, R>) -> Result<Self> {
         let end = request.lend(TEXT)?;
+        crash::point("service.stream.begun");
         match request.lane.clone() {
             Some(lane) => Ok(Self { end, lane, sent: 0, request }),
             None => Err(request.fault(ErrorKind::Unsupported)),
@@ -92,8 +93,10 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> ReplyStream<Q, R> {
     }
 
     fn put(&mut self, loan: Loan) -> Result<()> {
+        crash::point("service.part.written");
         self.request.put(loan, PART, 0, self.sent)?;
         self.sent += 1;
+        crash::point("service.part.said");
         Ok(())
     }
 
@@ -180,7 +183,10 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> ReplyStream<Q, R> {
         let Some(mut loan) = self.end.take() else { return Ok(()) };
         loan.truncate(HEAD + text.len());
         loan[HEAD..].copy_from_slice(text);
-        self.request.put(loan, what, who, number)
+        crash::point("service.end.written");
+        self.request.put(loan, what, who, number)?;
+        crash::point("service.end.said");
+        Ok(())
     }
 }
 

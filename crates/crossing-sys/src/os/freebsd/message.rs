@@ -3,7 +3,7 @@
 #[path = "../unix/message.rs"]
 mod plain;
 
-pub(crate) use plain::{MODE_IS_FIRST, ask_for_credentials, longest, next_len, receive};
+pub(crate) use plain::{MODE_IS_FIRST, TELLS_ROOM, ask_for_credentials, longest, next_len, receive};
 
 /// Whether sockets of packets (SOCK_SEQPACKET) are there.
 pub(crate) const PACKETS: bool = true;

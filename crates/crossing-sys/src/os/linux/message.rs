@@ -19,6 +19,9 @@ pub(crate) const PACKETS: bool = true;
 /// Whether a socket's file is made with its final rights, so that nobody else comes before they are set.
 pub(crate) const MODE_IS_FIRST: bool = true;
 
+/// Whether a connected socket of datagrams becomes writable when its receiver has room again.
+pub(crate) const TELLS_ROOM: bool = true;
+
 /// Room for the handles and credentials of one message, aligned as cmsg(3) asks for.
 type Control = [u64; CONTROL_LEN / 8];
 const CONTROL_LEN: usize = 16 + MAX_HANDLES * size_of::<RawFd>() + 16 + 16;

@@ -9,6 +9,7 @@ use std::io::{self, IoSlice};
 
 pub(crate) const PACKETS: bool = false;
 pub(crate) const DATAGRAMS: bool = false;
+pub(crate) const TELLS_ROOM: bool = false;
 
 /// There are none.
 #[derive(Debug)]

@@ -16,6 +16,9 @@ use std::os::unix::ffi::OsStrExt;
 /// Whether a socket's file is made with its final rights.
 pub(crate) const MODE_IS_FIRST: bool = false;
 
+/// Whether a connected socket of datagrams becomes writable when its receiver has room again.
+pub(crate) const TELLS_ROOM: bool = false;
+
 /// One message.
 #[derive(Debug)]
 pub(crate) struct Message {

@@ -18,7 +18,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-pub(crate) use message::PACKETS;
+pub(crate) use message::{PACKETS, TELLS_ROOM};
 pub(crate) const DATAGRAMS: bool = true;
 
 /// How long to rest where the kernel does not tell when a receiver has room again.
