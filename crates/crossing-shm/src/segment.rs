@@ -3,8 +3,9 @@
 
 use crate::header::{PAYLOAD_OFFSET, SegmentHeader, TABLE_OFFSET, WAIT_TABLE_OFFSET};
 use crate::options::SegmentOptions;
+use crate::place::{NameLock, Place};
 use crate::region::{Ground, Region};
-use crate::registry::{NameLock, OWNER_SLOT, Place};
+use crate::registry::OWNER_SLOT;
 use crossing_sync::Participant;
 use crossing_sync::participant::{MAX_PARTICIPANTS, ParticipantInfo, ParticipantTable};
 use crossing_sys::doorbell::Porch;
@@ -113,7 +114,7 @@ impl Segment {
         let root = root_of(options)?;
         let place = Place::new(&root, name)?;
         if options.access != Access::Private {
-            directory::open_to(&root, options.access)?;
+            place.open_to(options.access)?;
         }
         match Self::build(options, &place) {
             Ok((region, header)) => {

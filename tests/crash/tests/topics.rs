@@ -113,7 +113,8 @@ impl Ground {
     /// The names of the members that lie in the directory.
     fn names(&self) -> Vec<PathBuf> {
         let leftovers = self.guard.leftovers();
-        leftovers.into_iter().filter(|path| path.iter().count() == 1).collect()
+        // The topic's directory, theirs in it, and what these hold.
+        leftovers.into_iter().filter(|path| path.iter().count() == 2).collect()
     }
 
     /// What lies in the directory is what `living` members hold: each a bell and its data.
@@ -123,6 +124,8 @@ impl Ground {
             // Who comes is noticed by all, who then look what the dead left.
             self.run("visit");
             let names = self.names();
+            let above = self.guard.leftovers().iter().filter(|path| path.iter().count() == 1).count();
+            assert_eq!(above, 1, "nothing but the topic's own directory: {:?}", self.guard.leftovers());
             if names.len() == 2 * living {
                 return;
             }

@@ -40,7 +40,14 @@ pub(crate) fn make(path: &Path, access: Access) -> io::Result<()> {
         return Ok(());
     }
     let error = io::Error::last_os_error();
-    if error.raw_os_error() == Some(ERROR_ALREADY_EXISTS as i32) { Ok(()) } else { Err(error) }
+    if error.raw_os_error() == Some(ERROR_ALREADY_EXISTS as i32) {
+        Ok(())
+    } else if is_being_deleted(&error, path) {
+        // It was removed, and somebody who lists it has it open for a moment: for the caller it is gone already.
+        Err(io::ErrorKind::NotFound.into())
+    } else {
+        Err(error)
+    }
 }
 
 /// Opens the thing that `path` names, itself and not what it may link to, with the right to look at it.
@@ -187,6 +194,18 @@ pub(crate) fn remove(path: &Path, trash: &Path) -> io::Result<()> {
         moved
     } else {
         moved.map_err(|_| refused)
+    }
+}
+
+/// So that its name is free at once, whoever lists it at the moment; later on systems without deletion in the POSIX way.
+pub(crate) fn remove_empty(path: &Path) -> io::Result<()> {
+    let directory = open_to_look(path, DELETE)?;
+    match delete(&directory) {
+        Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+            drop(directory);
+            std::fs::remove_dir(path)
+        }
+        deleted => deleted,
     }
 }
 
