@@ -47,6 +47,16 @@ impl Place {
         directory::make(&self.directory, access)
     }
 
+    /// Removes the directories, as far as nobody has anything in them.
+    fn remove_directories(&self) -> Result<bool> {
+        let gone = directory::remove_empty(&self.directory)?;
+        if gone && let Some(group) = &self.group {
+            crash::point("registry.remove.directory-gone");
+            directory::remove_empty(group)?;
+        }
+        Ok(gone)
+    }
+
     /// Locks the name. Without `create` a missing directory is `NotFound`.
     pub(crate) fn lock(&self, create: Option<Access>, timeout: Duration) -> Result<NameLock<'_>> {
         let deadline = Instant::now().checked_add(timeout);
@@ -70,7 +80,11 @@ impl Place {
                 Ok(handle) => handle,
                 // Removed between the two steps: again.
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
+                Err(error) => {
+                    // What was made for it goes again. If that fails, too, it is the first failure that is told.
+                    let _ = self.remove_directories();
+                    return Err(error);
+                }
             };
             let locks = LockFile::new(handle);
             let locked = locks.lock_deadline(0, deadline);
@@ -132,22 +146,31 @@ impl NameLock<'_> {
         }
     }
 
+    /// As `clear_if_stale` after `sweep`, for one who is about to create the name: if it fails, nothing that was made for it
+    /// stays.
+    pub(crate) fn prepare(self) -> Result<(Self, bool)> {
+        match self.sweep().and_then(|()| self.clear_if_stale()) {
+            Ok(cleared) => Ok((self, cleared)),
+            Err(error) => {
+                if matches!(self.place.segment.try_exists(), Ok(false)) {
+                    let _ = self.remove_all();
+                }
+                Err(error)
+            }
+        }
+    }
+
     /// Removes everything the name comprises.
     pub(crate) fn remove_all(self) -> Result<()> {
         crash::point("registry.remove.before");
         remove_file(&self.place.segment, &self.place.trash)?;
         crash::point("registry.remove.segment-gone");
-        self.sweep()?;
+        // One who has no file left to look with removes what he can: mostly there is nothing else.
+        let swept = self.sweep();
         remove_file(&self.place.lock, &self.place.trash)?;
         crash::point("registry.remove.lock-gone");
-        // If not: somebody who comes after the lock file went has made a new one, and the directory is his.
-        if directory::remove_empty(&self.place.directory)?
-            && let Some(group) = &self.place.group
-        {
-            crash::point("registry.remove.directory-gone");
-            directory::remove_empty(group)?;
-        }
-        Ok(())
+        // If the directory is not empty: somebody who comes after the lock file went has made a new one, and it is his.
+        if self.place.remove_directories()? { Ok(()) } else { swept }
     }
 }
 

@@ -76,9 +76,8 @@ impl Segment {
     pub(crate) fn create(options: &SegmentOptions, name: &str) -> Result<Self> {
         size_to_create(options, name)?;
         let place = Place::new(&root_of(options)?, name)?;
-        let lock = place.lock(Some(options.access), options.timeout)?;
-        lock.sweep()?;
-        if !lock.clear_if_stale()? {
+        let (lock, free) = place.lock(Some(options.access), options.timeout)?.prepare()?;
+        if !free {
             return Err(Error::new(ErrorKind::AlreadyExists, "create segment", name)
                 .fix(format!("open it, choose another name, or remove it: `crossing rm {name}`")));
         }
@@ -101,13 +100,8 @@ impl Segment {
     pub(crate) fn open_or_create(options: &SegmentOptions, name: &str) -> Result<Self> {
         size_to_create(options, name)?;
         let place = Place::new(&root_of(options)?, name)?;
-        let lock = place.lock(Some(options.access), options.timeout)?;
-        lock.sweep()?;
-        if lock.clear_if_stale()? {
-            Self::create_locked(options, name, lock)
-        } else {
-            Self::open_file(options, &place)
-        }
+        let (lock, free) = place.lock(Some(options.access), options.timeout)?.prepare()?;
+        if free { Self::create_locked(options, name, lock) } else { Self::open_file(options, &place) }
     }
 
     fn create_locked(options: &SegmentOptions, name: &str, lock: NameLock<'_>) -> Result<Self> {

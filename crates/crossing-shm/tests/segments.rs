@@ -158,6 +158,42 @@ fn role_remover() {
     registry::remove(&name("stale")).unwrap();
 }
 
+#[cfg(unix)]
+#[test]
+fn who_has_no_file_left_leaves_nothing() {
+    alone("role_poor");
+}
+
+#[cfg(unix)]
+#[test]
+#[ignore = "a child process"]
+fn role_poor() {
+    let Some(_role) = role("role_poor") else { return };
+    let root = crossing_sys::directory::runtime_root().unwrap();
+    let leftovers = || std::fs::read_dir(&root).unwrap().count();
+    let (mut failures, mut successes) = (0, 0);
+    for free in 0..8 {
+        let open = || std::fs::File::open("/dev/null");
+        let mut files: Vec<_> = std::iter::from_fn(|| open().ok()).collect();
+        files.truncate(files.len() - free);
+        let made = Segment::options().size(64).create("poor/segment");
+        let joined = Segment::options().size(64).open_or_create("poor/other");
+        drop(files);
+        for made in [&made, &joined] {
+            match made {
+                Ok(_) => successes += 1,
+                Err(error) => {
+                    failures += 1;
+                    assert_ne!(error.kind(), ErrorKind::NotFound, "{error}");
+                }
+            }
+        }
+        drop((made, joined));
+        assert_eq!(leftovers(), 0, "with {free} files");
+    }
+    assert!(failures > 2 && successes > 2, "{failures}, {successes}");
+}
+
 #[test]
 fn survivors_of_a_killed_owner_keep_memory_lock_and_loans() {
     let name = unique_name("survivor");
