@@ -13,6 +13,10 @@ use std::sync::Arc;
 /// How many slots ahead of the one that is made ready are brought near.
 const NEAR: u64 = 8;
 
+/// For how many messages a publisher that woke somebody fences by itself. As many fences cost about what one sleeper's fence for
+/// both does.
+const CAREFUL: u32 = 64;
+
 /// Why there is no loan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -29,6 +33,8 @@ pub enum Refusal {
 pub struct RingWriter {
     ring: Arc<Ring>,
     asymmetric: bool,
+    /// For how many messages more it fences by itself.
+    fences: u32,
     /// The truth about the next position; the memory has a copy.
     next: u64,
     /// Which chunk each slot names: the truth, as above.
@@ -60,6 +66,7 @@ impl RingWriter {
         }
         Ok(Self {
             asymmetric,
+            fences: u32::from(!asymmetric),
             next: 0,
             named: vec![NONE; slots].into_boxed_slice(),
             free: (0..count).rev().collect(),
@@ -249,8 +256,15 @@ impl RingWriter {
     fn end(&mut self) {
         let slot = self.ring.slot(self.next);
         crash::point("topic.publish.written");
-        words::end(&slot[0], self.ring.tail(), self.next, self.asymmetric);
+        let light = self.fences == 0;
+        words::end(&slot[0], self.ring.tail(), self.next, light);
         self.next = self.next.wrapping_add(1);
+        if !light && self.asymmetric {
+            self.fences -= 1;
+            if self.fences == 0 {
+                words::relax(self.ring.careful());
+            }
+        }
         let ahead = u64::from(self.ring.layout.ahead);
         if ahead != 0 {
             let ready = self.next.wrapping_add(ahead - 1);
@@ -294,6 +308,17 @@ impl RingWriter {
             if old != NONE {
                 self.retired.push(old);
             }
+        }
+    }
+
+    /// Somebody sleeps for messages, and may do so again soon: it fences by itself for a while, so that he need not.
+    #[cold]
+    pub fn expect_sleepers(&mut self) {
+        if self.asymmetric {
+            if self.fences == 0 {
+                words::care(self.ring.careful());
+            }
+            self.fences = CAREFUL;
         }
     }
 
