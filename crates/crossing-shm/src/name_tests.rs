@@ -7,8 +7,9 @@ fn names_that_would_leave_the_directory_are_refused() {
         assert_eq!(encode(bad).unwrap_err().kind(), ErrorKind::ApiMisuse, "{bad:?}");
     }
     assert_eq!(encode("md ticks").unwrap(), entry(None, "md%20ticks"));
-    assert_eq!(encode("a/../b").unwrap(), entry(Some("a%2F..+"), "b"));
-    assert_eq!(encode("a/..").unwrap(), entry(Some("a+"), "%2E."));
+    assert_eq!(encode_for("a/../b.c", true).unwrap(), entry(Some("a%2F..+"), "b.c"));
+    assert_eq!(encode_for("a/..", true).unwrap(), entry(Some("a+"), "%2E."));
+    assert_eq!(encode_for("a/..", false).unwrap(), entry(Some("a+"), "%2E%2E"));
     assert_eq!(encode("a/.hidden").unwrap(), entry(Some("a+"), "%2Ehidden"));
 }
 
