@@ -158,6 +158,49 @@ fn role_remover() {
     registry::remove(&name("stale")).unwrap();
 }
 
+#[test]
+fn a_group_comes_and_goes_under_those_who_join_and_leave() {
+    alone("role_crowd");
+}
+
+/// Processes that make the only name of a group again and again, while others list it, sweep it and remove theirs.
+#[test]
+#[ignore = "a child process"]
+fn role_crowd() {
+    const ROUNDS: usize = if cfg!(windows) { 40 } else { 400 };
+    let Some(_role) = role("role_crowd") else { return };
+    let mut members: Vec<Child> = (0..3)
+        .map(|number| Child::role("role_one_of_a_crowd").argument("name", format!("crowd/{number}")).spawn())
+        .collect();
+    members.iter_mut().for_each(|member| member.expect("ready"));
+    members.iter_mut().for_each(|member| member.tell(&ROUNDS.to_string()));
+    for _ in 0..ROUNDS / 4 {
+        registry::remove_unfinished("crowd").unwrap();
+        let names = registry::names_in("crowd").unwrap();
+        assert!(names.len() <= 3 && names.iter().all(|name| name.starts_with("crowd/")), "{names:?}");
+        registry::remove_stale().unwrap();
+    }
+    for member in members {
+        member.wait(Duration::from_secs(90)).success();
+    }
+    assert_eq!(registry::names_under("").unwrap(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "a child process"]
+fn role_one_of_a_crowd() {
+    let Some(role) = role("role_one_of_a_crowd") else { return };
+    let name = role.argument("name");
+    role.say("ready");
+    let rounds: usize = role.hear().unwrap().parse().unwrap();
+    for round in 0..rounds {
+        let segment = Segment::options().size(64).create(&name).unwrap_or_else(|e| panic!("{round}: {e}"));
+        assert!(registry::names_in("crowd").unwrap().contains(&name), "{round}");
+        drop(segment);
+        assert!(!registry::names_in("crowd").unwrap().contains(&name), "{round}");
+    }
+}
+
 #[cfg(unix)]
 #[test]
 fn who_has_no_file_left_leaves_nothing() {
