@@ -139,9 +139,8 @@ fn role_remover() {
     let mut owner = owner(&name("stale"));
     owner.kill();
     // As creators and removers leave them that die after each of their steps.
-    let root = kept_path.parent().and_then(|directory| directory.parent()).unwrap();
-    let encoded = kept_path.parent().unwrap().file_name().unwrap().to_str().unwrap().replace("kept", "");
-    let halves = ["empty", "locked", "half"].map(|which| root.join(format!("{encoded}{which}")));
+    let group = kept_path.ancestors().nth(2).unwrap();
+    let halves = ["empty", "locked", "half"].map(|which| group.join(which));
     for directory in &halves {
         std::fs::create_dir(directory).unwrap();
     }
@@ -154,8 +153,14 @@ fn role_remover() {
     }
     assert!(registry::inspect(&name("stale")).unwrap().stale, "that is for others to judge");
     assert!(kept_path.exists() && Segment::options().open(&name("kept")).is_ok());
-    drop(kept);
+    // Groups whose last name went with its remover: they go where everything stale does, and no other.
+    let empty = group.with_file_name("left%2Fempty+");
+    std::fs::create_dir(&empty).unwrap();
     registry::remove(&name("stale")).unwrap();
+    assert_eq!(registry::remove_stale().unwrap(), Vec::<String>::new());
+    assert!(!empty.exists() && kept_path.exists());
+    drop(kept);
+    assert!(!group.exists(), "it goes with its last name");
 }
 
 #[test]
