@@ -188,6 +188,9 @@ fn role_crowd() {
     for member in members {
         member.wait(Duration::from_secs(90)).success();
     }
+    if cfg!(windows) {
+        registry::remove_stale().unwrap();
+    }
     assert_eq!(registry::names_under("").unwrap(), Vec::<String>::new());
 }
 
@@ -202,7 +205,8 @@ fn role_one_of_a_crowd() {
         let segment = Segment::options().size(64).create(&name).unwrap_or_else(|e| panic!("{round}: {e}"));
         assert!(registry::names_in("crowd").unwrap().contains(&name), "{round}");
         drop(segment);
-        assert!(!registry::names_in("crowd").unwrap().contains(&name), "{round}");
+        // Windows deletes nothing that somebody who sweeps has open at the moment.
+        assert!(cfg!(windows) || !registry::names_in("crowd").unwrap().contains(&name), "{round}");
     }
 }
 
