@@ -117,7 +117,7 @@ thread_local! {
 /// # Errors
 /// The operating system's.
 pub fn entries(path: &Path) -> io::Result<impl Iterator<Item = io::Result<DirEntry>>> {
-    Ok(std::fs::read_dir(path)?.inspect(|_| SEEN.set(SEEN.get().wrapping_add(1))))
+    Ok(os::entries(path)?.inspect(|_| SEEN.set(SEEN.get().wrapping_add(1))))
 }
 
 /// How many [`entries`] this thread has looked at so far: for tests that show what a cost does not depend on.
