@@ -197,7 +197,9 @@ fn descriptors(worker: &Worker) {
         } else {
             // SAFETY: no memory is involved.
             let events = [0, 0].map(|_| unsafe { libc::eventfd(0, 0) });
-            write!(stream, "{} {} {}", std::process::id(), events[0], events[1]).expect("told");
+            // In one piece: the other end reads once.
+            let places = format!("{} {} {}", std::process::id(), events[0], events[1]);
+            stream.write_all(places.as_bytes()).expect("told");
             events
         }
     });

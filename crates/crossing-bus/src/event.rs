@@ -22,8 +22,9 @@ const SLICE: Duration = Duration::from_millis(100);
 pub(crate) const WAITER: &str = "wait";
 pub(crate) const NOTIFIER: &str = "note";
 
-pub(crate) fn prefix(event: &str) -> String {
-    format!("event/{event}/")
+/// The group of the registry in which its members' names are.
+pub(crate) fn group(event: &str) -> String {
+    format!("event/{event}")
 }
 
 pub(crate) fn open_read_only(name: &str) -> Result<Segment> {
@@ -165,10 +166,9 @@ impl Member {
 
     /// The living members of a role, and the names that the dead of any role left.
     fn others(&self, role: &str) -> Result<(Vec<String>, Vec<String>)> {
-        let prefix = prefix(&self.event);
         let (mut living, mut dead) = (Vec::new(), Vec::new());
-        for entry in registry::list_under(&prefix)? {
-            let of = entry.name.strip_prefix(&prefix).and_then(|rest| rest.split_once('-')).map(|it| it.0);
+        for entry in registry::list_in(&group(&self.event))? {
+            let of = entry.name.rsplit('/').next().and_then(|member| member.split_once('-')).map(|it| it.0);
             if !entry.owned {
                 dead.push(entry.name);
             } else if entry.schema == SCHEMA && of == Some(role) {

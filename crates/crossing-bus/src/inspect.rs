@@ -213,7 +213,7 @@ pub fn topic(name: &str) -> Result<TopicReport> {
     let mut tails: Vec<(u64, u64)> = Vec::new();
     let mut readings: Vec<Vec<Reading>> = Vec::new();
     let mut bells = 0;
-    for entry in registry::list_under(&member::prefix(name))? {
+    for entry in registry::list_in(&member::group(name))? {
         let Some((role, number)) = member::parse(name, &entry.name) else { continue };
         report.memory = report.memory.saturating_add(entry.memory);
         let seen = match role {
@@ -300,7 +300,7 @@ fn subscriber(topic: &str, number: u32, entry: &Entry) -> Result<(SubscriberRepo
 /// `NotFound` if nobody is there, nor anything left of the dead; the operating system's.
 pub fn event(name: &str) -> Result<EventReport> {
     let (mut waiters, mut notifiers, mut memory) = (Vec::new(), Vec::new(), 0_u64);
-    for entry in registry::list_under(&event::prefix(name))? {
+    for entry in registry::list_in(&event::group(name))? {
         if member_of(&entry.name) != Some((Kind::Event, name)) {
             continue;
         }

@@ -51,6 +51,8 @@ pub use subscriber::Subscriber;
 mod tests;
 
 #[cfg(test)]
+mod many_tests;
+#[cfg(test)]
 mod place_tests;
 
 #[cfg(test)]

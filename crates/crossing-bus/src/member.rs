@@ -58,8 +58,9 @@ impl Role {
     }
 }
 
-pub(crate) fn prefix(topic: &str) -> String {
-    format!("topic/{topic}/")
+/// The group of the registry in which its members' names are.
+pub(crate) fn group(topic: &str) -> String {
+    format!("topic/{topic}")
 }
 
 fn name(topic: &str, role: Role, number: u32) -> String {
@@ -68,7 +69,7 @@ fn name(topic: &str, role: Role, number: u32) -> String {
 
 /// The role and the number of the member of `topic` whose segment has that name.
 pub(crate) fn parse(topic: &str, segment: &str) -> Option<(Role, u32)> {
-    let (word, number) = segment.strip_prefix(&prefix(topic))?.split_once('-')?;
+    let (word, number) = segment.strip_prefix(&group(topic))?.strip_prefix('/')?.split_once('-')?;
     let number = u32::from_str_radix(number, 16).ok().filter(|_| number.len() == 8)?;
     Some((Role::of(word)?, number))
 }
@@ -92,7 +93,7 @@ pub(crate) fn look(topic: &str, is_known: impl Fn(u32) -> bool) -> Result<Vec<Fo
         let Glance { schema, stale } = registry::glance(&name).ok()?;
         (schema == role.schema() || stale).then_some(Found { role, number, stale })
     };
-    Ok(registry::names_under(&prefix(topic))?.into_iter().filter_map(see).collect())
+    Ok(registry::names_in(&group(topic))?.into_iter().filter_map(see).collect())
 }
 
 /// This process as a member. What it made goes when it is dropped: the segments are owned.
@@ -438,7 +439,7 @@ pub(crate) fn tidy(topic: &str, found: &[Found]) {
         }
     }
     // Who died while it joined has a name without a segment, which is not found.
-    let _ = registry::remove_unfinished(&prefix(topic));
+    let _ = registry::remove_unfinished(&group(topic));
 }
 
 /// Whether a living subscriber has not read the ring of a dead publisher to its end.

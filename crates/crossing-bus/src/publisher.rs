@@ -281,6 +281,7 @@ impl Core {
     #[cold]
     fn wake(&mut self) {
         self.home.bell.answer();
+        self.ring.expect_sleepers();
         crash::point("topic.wake.answered");
         // Who came at this moment wants to be woken, too. A failure is told by the next message.
         let _ = self.hear();

@@ -12,6 +12,7 @@ use crate::payload::Payload;
 use crate::sample::Sample;
 use crossing_ring::broadcast::{Cursors, Hold, Manner, Memory, Note, Outcome};
 use crossing_sync::Until;
+use crossing_sys::wait::WaitEnd;
 use crossing_sys::{Error, ErrorKind, Result, asymmetric, crash};
 use std::fmt;
 use std::marker::PhantomData;
@@ -452,11 +453,11 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         for source in &self.sources {
             if let Some(bell) = &source.bell {
                 bell.want();
-                blind |= source.ring.header().is_asymmetric();
+                blind |= source.ring.header().is_asymmetric() && !source.ring.is_careful();
             }
         }
         crash::point("topic.sleep.wanted");
-        // Those who do not fence between a message and their look whether somebody sleeps are fenced here.
+        // Those who do not fence now between a message and their look whether somebody sleeps are fenced here.
         if blind && !asymmetric::heavy() { BLIND } else { SLICE }
     }
 
@@ -467,10 +468,13 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         if self.has_something() {
             return Ok(());
         }
-        let slice = Instant::now() + slice;
-        let deadline = if let Until::At(at) = until { at.min(slice) } else { slice };
-        self.home.bell.wait(ticket, Some(deadline));
-        if self.looked.elapsed() >= SLICE { self.look(false) } else { Ok(()) }
+        // It is woken as late as it is to look by itself: the same moment for all sleeps until then, so no clock is read for
+        // one that a message ends.
+        let due = self.looked + SLICE;
+        let due = if slice < SLICE { due.min(Instant::now() + slice) } else { due };
+        let deadline = if let Until::At(at) = until { at.min(due) } else { due };
+        let end = self.home.bell.wait(ticket, Some(deadline));
+        if end == WaitEnd::TimedOut && self.looked.elapsed() >= SLICE { self.look(false) } else { Ok(()) }
     }
 }
 

@@ -75,6 +75,37 @@ fn keeps_the_last_messages_of_every_length() {
 }
 
 #[test]
+fn who_woke_somebody_is_careful_for_a_while() {
+    let name = unique_name("ring");
+    let asymmetric = crossing_sys::asymmetric::register();
+    let header = RingHeader::new(figures(64, 16), SHAPE, 5, someone(), asymmetric).unwrap();
+    let size = usize::try_from(header.total_len()).unwrap();
+    let segment = Segment::options().size(size).content(header.as_bytes()).create(&name).unwrap();
+    let mut writer = RingWriter::open(&segment).unwrap();
+    let (_other, reader) = reader(&name);
+    let publish = |writer: &mut RingWriter, count: u32| {
+        for _ in 0..count {
+            assert!(publish(writer, b"message"));
+        }
+    };
+    publish(&mut writer, 100);
+    assert!(!reader.is_careful(), "nobody sleeps");
+    writer.expect_sleepers();
+    // One that always fences need not say so.
+    assert_eq!(reader.is_careful(), asymmetric);
+    publish(&mut writer, 63);
+    assert_eq!(reader.is_careful(), asymmetric);
+    // From the last one on that was woken for.
+    writer.expect_sleepers();
+    publish(&mut writer, 63);
+    assert_eq!(reader.is_careful(), asymmetric);
+    publish(&mut writer, 1);
+    assert!(!reader.is_careful());
+    publish(&mut writer, 100);
+    assert!(!reader.is_careful());
+}
+
+#[test]
 fn a_copy_is_one_message_whole_or_none() {
     let name = unique_name("ring");
     let (_segment, mut writer) = ring(&name, 2, 4096);

@@ -20,6 +20,7 @@ mod foreign;
 mod header;
 mod name;
 mod options;
+mod place;
 mod pool;
 mod region;
 pub mod registry;

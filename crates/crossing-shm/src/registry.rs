@@ -1,6 +1,11 @@
 //! The registry of names: one directory per name, a lock to create and remove it under, locks that say who lives.
 //!
 //! # Protocol
+//! A name with a slash lies in the directory of its group: what stands before its last slash, and a `+`. So who lives in a
+//! group is found out without a look at anything else. The group's directory is made by whoever makes a name in it, and
+//! removed with its last name: a directory that is not empty cannot be removed, and who finds it gone between making it
+//! and making the name's own in it makes it again.
+//!
 //! `ROOT/NAME/lock` is locked (slot 0) by whoever creates, opens or removes the name, for that moment. `ROOT/NAME/segment`
 //! is complete whenever it exists: it is made under a temporary name, locked by its owner (slot 1000), and then
 //! renamed. Removing takes the segment, then the lock file, then the directory; whoever waited for a lock file that was
@@ -11,6 +16,7 @@
 //! * owning or using: the kernel releases its slot. A segment that does not persist, whose owner slot and participant
 //!   slots are all free, is stale: the next `create` or `open` of the name, or `remove_stale`, removes it.
 //! * removing: the rest is removed by the next one.
+//! * a group's directory that is empty goes with the next name in it, or by `remove_stale`.
 //! * a name that nobody will make again (those of members of topics are random): `remove_unfinished`.
 //! * waiting for a doorbell (`bell-...`, see `crossing_sys::doorbell`): it stays until the slot of its owner is seen free by whoever
 //!   opens or creates the name next, or the structure in the segment is swept.
@@ -19,13 +25,14 @@
 
 use crate::header::SegmentHeader;
 use crate::name;
-use crossing_sync::participant::{MAX_PARTICIPANTS, ParticipantId, ParticipantInfo};
+use crate::place::{Place, not_found, trash};
+use crossing_sync::participant::{MAX_PARTICIPANTS, ParticipantInfo};
 use crossing_sys::file::Access;
 use crossing_sys::lock::LockFile;
 use crossing_sys::memory::MemoryFile;
-use crossing_sys::{Error, ErrorKind, Result, crash, directory};
+use crossing_sys::{Error, ErrorKind, Result, directory};
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// Locked by the owner of a segment as long as it lives.
 pub(crate) const OWNER_SLOT: u32 = 1000;
@@ -60,160 +67,6 @@ pub struct Entry {
     pub problem: Option<String>,
     /// Where it lies.
     pub path: PathBuf,
-}
-
-pub(crate) struct Place {
-    pub(crate) name: String,
-    pub(crate) directory: PathBuf,
-    pub(crate) segment: PathBuf,
-    lock: PathBuf,
-    trash: PathBuf,
-}
-
-impl Place {
-    pub(crate) fn new(root: &Path, name: &str) -> Result<Self> {
-        let directory = root.join(name::encode(name)?);
-        let (segment, lock) = (directory.join("segment"), directory.join("lock"));
-        Ok(Self { name: name.to_owned(), directory, segment, lock, trash: trash(root) })
-    }
-
-    /// Locks the name. Without `create` a missing directory is `NotFound`.
-    pub(crate) fn lock(&self, create: Option<Access>, timeout: Duration) -> Result<NameLock<'_>> {
-        let deadline = Instant::now().checked_add(timeout);
-        loop {
-            if let Some(access) = create {
-                match directory::make(&self.directory, access) {
-                    // Made, and removed by one who cleans up before it was looked at: again.
-                    Err(error)
-                        if error.kind() == ErrorKind::NotFound
-                            && self.directory.parent().is_some_and(Path::is_dir) =>
-                    {
-                        continue;
-                    }
-                    made => made?,
-                }
-            } else if !self.directory.is_dir() {
-                return Err(not_found(&self.name));
-            }
-            let handle = match directory::open_lock_file(&self.lock, create.unwrap_or_default()) {
-                Ok(handle) => handle,
-                // Removed between the two steps: again.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
-            };
-            let locks = LockFile::new(handle);
-            let locked = locks.lock_deadline(0, deadline);
-            if !locked.map_err(|cause| Error::os(cause, "lock name", &*self.name))? {
-                return Err(Error::new(ErrorKind::TimedOut, "lock name", &*self.name)
-                    .detail("another process is creating, opening or removing it")
-                    .fix("see `lsof` on its lock file; a stopped process (SIGSTOP) must be continued or killed"));
-            }
-            crash::point("registry.lock.held");
-            if locks.is_at(&self.lock) {
-                return Ok(NameLock { place: self, _locks: locks });
-            }
-        }
-    }
-}
-
-/// Where what cannot be deleted yet waits; no name's directory begins with a dot.
-fn trash(root: &Path) -> PathBuf {
-    root.join(".trash")
-}
-
-fn not_found(name: &str) -> Error {
-    Error::new(ErrorKind::NotFound, "open segment", name)
-        .fix(format!("create it first: `crossing shm create {name} --size 64K`, or open_or_create"))
-}
-
-/// The right to create, open or remove a name, until dropped.
-pub(crate) struct NameLock<'a> {
-    place: &'a Place,
-    _locks: LockFile,
-}
-
-impl NameLock<'_> {
-    /// Removes what creators left half-made, and the doorbells of dead participants.
-    pub(crate) fn sweep(&self) -> Result<()> {
-        let error = |cause| Error::os(cause, "sweep", self.place.directory.display().to_string());
-        let living = DoorbellOwners::new(&self.place.segment);
-        for entry in std::fs::read_dir(&self.place.directory).map_err(error)? {
-            let path = entry.map_err(error)?.path();
-            if path != self.place.segment && path != self.place.lock && !living.has(&path) {
-                crash::point("registry.sweep.before");
-                remove_file(&path, &self.place.trash)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Removes the segment if it is stale; whether there is none now.
-    pub(crate) fn clear_if_stale(&self) -> Result<bool> {
-        match Witness::open(&self.place.segment) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-            Err(error) => Err(error),
-            Ok(witness) if witness.is_stale() => {
-                crash::point("registry.clear.before");
-                remove_file(&self.place.segment, &self.place.trash)?;
-                Ok(true)
-            }
-            Ok(_) => Ok(false),
-        }
-    }
-
-    /// Removes everything the name comprises.
-    pub(crate) fn remove_all(self) -> Result<()> {
-        crash::point("registry.remove.before");
-        remove_file(&self.place.segment, &self.place.trash)?;
-        crash::point("registry.remove.segment-gone");
-        self.sweep()?;
-        remove_file(&self.place.lock, &self.place.trash)?;
-        crash::point("registry.remove.lock-gone");
-        match std::fs::remove_dir(&self.place.directory) {
-            // Somebody who comes after the lock file went has made a new one: the directory is his.
-            Err(error)
-                if !matches!(
-                    error.kind(),
-                    std::io::ErrorKind::NotFound | std::io::ErrorKind::DirectoryNotEmpty
-                ) =>
-            {
-                Err(Error::os(error, "remove directory", self.place.directory.display().to_string()))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// Who may have doorbells in a name's directory: the living participants of its segment.
-struct DoorbellOwners<'a> {
-    segment: &'a Path,
-    /// Opened when the first doorbell is found: mostly there is none.
-    locks: std::cell::OnceCell<Option<LockFile>>,
-}
-
-impl<'a> DoorbellOwners<'a> {
-    fn new(segment: &'a Path) -> Self {
-        Self { segment, locks: std::cell::OnceCell::new() }
-    }
-
-    /// Whether `path` is a doorbell in a slot of the table where somebody lives. One that a predecessor in the same slot left
-    /// stays: whoever sweeps the structure in the segment knows whose it was.
-    fn has(&self, path: &Path) -> bool {
-        let owner = path.file_name().and_then(crossing_sys::doorbell::owner_of);
-        let slot = owner.and_then(ParticipantId::from_raw).and_then(ParticipantId::slot);
-        let Some(slot) = slot else { return false };
-        let locks = self.locks.get_or_init(|| {
-            MemoryFile::open(self.segment, true).ok().map(|file| LockFile::new(file.into_handle()))
-        });
-        locks.as_ref().is_some_and(|locks| locks.is_locked_elsewhere(slot as u32).unwrap_or(true))
-    }
-}
-
-fn remove_file(path: &Path, trash: &Path) -> Result<()> {
-    match directory::remove(path, trash) {
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 /// A segment's file seen from outside: who lives is asked of the kernel, what it is of its header.
@@ -307,9 +160,22 @@ pub fn list() -> Result<Vec<Entry>> {
 /// # Errors
 /// As [`list`].
 pub fn list_under(prefix: &str) -> Result<Vec<Entry>> {
+    Ok(entries_of(&names_under(prefix)?))
+}
+
+/// Every name of `group`, sorted: those that are `group`, a slash, and something without one. Others cost nothing, however
+/// many there are.
+///
+/// # Errors
+/// As [`list`]; `ApiMisuse` for what begins no name.
+pub fn list_in(group: &str) -> Result<Vec<Entry>> {
+    Ok(entries_of(&names_in(group)?))
+}
+
+fn entries_of(names: &[String]) -> Vec<Entry> {
     // If one cannot be inspected: gone meanwhile, of another user, or no file of ours. One odd entry does not hide the
     // others.
-    Ok(names_under(prefix)?.iter().filter_map(|name| inspect(name).ok()).collect())
+    names.iter().filter_map(|name| inspect(name).ok()).collect()
 }
 
 /// What can be seen of `name` from outside.
@@ -399,19 +265,65 @@ pub fn owner(name: &str) -> Result<Owner> {
 }
 
 /// The names of this user that begin with `prefix`, sorted: those in use, the stale, and those that are not complete yet.
+/// Looks at all directories of groups.
 ///
 /// # Errors
 /// As [`list`].
 pub fn names_under(prefix: &str) -> Result<Vec<String>> {
     let root = directory::runtime_root()?;
-    let error = |cause| Error::os(cause, "list names", root.display().to_string());
     let mut names = Vec::new();
-    for item in std::fs::read_dir(&root).map_err(error)? {
-        let item = item.map_err(error)?;
-        names
-            .extend(item.file_name().to_str().and_then(name::decode).filter(|name| name.starts_with(prefix)));
+    for entry in file_names(&root)? {
+        match name::decode_group(&entry) {
+            // Gone meanwhile, of another user, or a file: it does not hide the others.
+            Some(group) => names.extend(names_within(&root.join(&entry), &group).unwrap_or_default()),
+            None => names.extend(name::decode(None, &entry)),
+        }
     }
+    names.retain(|name| name.starts_with(prefix));
     names.sort();
+    Ok(names)
+}
+
+/// As [`names_under`], of one group: names that are `group`, a slash, and something without one. Others cost nothing, however
+/// many there are.
+///
+/// ```
+/// use crossing_shm::{Segment, registry};
+/// # let _guard = crossing_testkit::RuntimeDirGuard::new();
+/// # let group = format!("doc-group-{}", std::process::id());
+///
+/// let one = Segment::options().size(64).create(&format!("{group}/one"))?;
+/// let inner = Segment::options().size(64).create(&format!("{group}/inner/two"))?;
+/// assert_eq!(registry::names_in(&group)?, [format!("{group}/one")]);
+/// assert_eq!(registry::names_under(&group)?.len(), 2);
+/// # drop((one, inner));
+/// # Ok::<(), crossing_sys::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`list_in`].
+pub fn names_in(group: &str) -> Result<Vec<String>> {
+    let place = directory::runtime_root()?.join(name::encode_group(group)?);
+    let mut names = match names_within(&place, group) {
+        // Nobody is there.
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        names => names?,
+    };
+    names.sort();
+    Ok(names)
+}
+
+fn names_within(directory: &Path, group: &str) -> Result<Vec<String>> {
+    let entries = file_names(directory)?;
+    Ok(entries.iter().filter_map(|entry| name::decode(Some(group), entry)).collect())
+}
+
+fn file_names(directory: &Path) -> Result<Vec<String>> {
+    let error = |cause| Error::os(cause, "list names", directory.display().to_string());
+    let mut names = Vec::new();
+    for entry in directory::entries(directory).map_err(error)? {
+        names.extend(entry.map_err(error)?.file_name().into_string().ok());
+    }
     Ok(names)
 }
 
@@ -446,15 +358,14 @@ pub fn remove(name: &str) -> Result<()> {
     }
 }
 
-/// Removes the names that begin with `prefix` and have no segment: who made or removed one of them died meanwhile. What
-/// somebody living is busy with stays. For names that nobody will ever make again, such as random ones: [`list_under`]
-/// does not show them.
+/// Removes the names of `group` that have no segment: who made or removed one of them died meanwhile. What somebody living
+/// is busy with stays. For names that nobody will ever make again, such as random ones: [`list_in`] does not show them.
 ///
 /// # Errors
-/// The operating system's, when the names cannot be listed.
-pub fn remove_unfinished(prefix: &str) -> Result<()> {
+/// As [`list_in`].
+pub fn remove_unfinished(group: &str) -> Result<()> {
     let root = directory::runtime_root()?;
-    for name in names_under(prefix)? {
+    for name in names_in(group)? {
         let place = Place::new(&root, &name)?;
         let unfinished = || matches!(place.segment.try_exists(), Ok(false));
         // One that cannot be removed now does not keep the others.
@@ -474,10 +385,8 @@ pub fn remove_unfinished(prefix: &str) -> Result<()> {
 /// The operating system's.
 pub fn remove_stale() -> Result<Vec<String>> {
     let root = directory::runtime_root()?;
-    let error = |cause| Error::os(cause, "list names", root.display().to_string());
     let mut removed = Vec::new();
-    for item in std::fs::read_dir(&root).map_err(error)? {
-        let Some(name) = item.map_err(error)?.file_name().to_str().and_then(name::decode) else { continue };
+    for name in names_under("")? {
         let place = Place::new(&root, &name)?;
         let lock = match place.lock(None, PATIENCE) {
             Ok(lock) => lock,
@@ -490,7 +399,10 @@ pub fn remove_stale() -> Result<Vec<String>> {
             removed.push(name);
         }
     }
+    for entry in file_names(&root)?.iter().filter(|entry| name::decode_group(entry).is_some()) {
+        // Those in which somebody lives, or that are another user's, stay.
+        let _ = directory::remove_empty(&root.join(entry));
+    }
     directory::empty_trash(&trash(&root));
-    removed.sort();
     Ok(removed)
 }

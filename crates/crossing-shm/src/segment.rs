@@ -3,8 +3,9 @@
 
 use crate::header::{PAYLOAD_OFFSET, SegmentHeader, TABLE_OFFSET, WAIT_TABLE_OFFSET};
 use crate::options::SegmentOptions;
+use crate::place::{NameLock, Place};
 use crate::region::{Ground, Region};
-use crate::registry::{NameLock, OWNER_SLOT, Place};
+use crate::registry::OWNER_SLOT;
 use crossing_sync::Participant;
 use crossing_sync::participant::{MAX_PARTICIPANTS, ParticipantInfo, ParticipantTable};
 use crossing_sys::doorbell::Porch;
@@ -75,9 +76,8 @@ impl Segment {
     pub(crate) fn create(options: &SegmentOptions, name: &str) -> Result<Self> {
         size_to_create(options, name)?;
         let place = Place::new(&root_of(options)?, name)?;
-        let lock = place.lock(Some(options.access), options.timeout)?;
-        lock.sweep()?;
-        if !lock.clear_if_stale()? {
+        let (lock, free) = place.lock(Some(options.access), options.timeout)?.prepare()?;
+        if !free {
             return Err(Error::new(ErrorKind::AlreadyExists, "create segment", name)
                 .fix(format!("open it, choose another name, or remove it: `crossing rm {name}`")));
         }
@@ -100,20 +100,15 @@ impl Segment {
     pub(crate) fn open_or_create(options: &SegmentOptions, name: &str) -> Result<Self> {
         size_to_create(options, name)?;
         let place = Place::new(&root_of(options)?, name)?;
-        let lock = place.lock(Some(options.access), options.timeout)?;
-        lock.sweep()?;
-        if lock.clear_if_stale()? {
-            Self::create_locked(options, name, lock)
-        } else {
-            Self::open_file(options, &place)
-        }
+        let (lock, free) = place.lock(Some(options.access), options.timeout)?.prepare()?;
+        if free { Self::create_locked(options, name, lock) } else { Self::open_file(options, &place) }
     }
 
     fn create_locked(options: &SegmentOptions, name: &str, lock: NameLock<'_>) -> Result<Self> {
         let root = root_of(options)?;
         let place = Place::new(&root, name)?;
         if options.access != Access::Private {
-            directory::open_to(&root, options.access)?;
+            place.open_to(options.access)?;
         }
         match Self::build(options, &place) {
             Ok((region, header)) => {

@@ -8,7 +8,8 @@ use crossing_testkit::{Child, role, unique_name};
 use std::time::Duration;
 
 /// The points that the child passes.
-const POINTS: [&str; 14] = [
+const POINTS: [&str; 16] = [
+    "registry.lock.group-made",
     "registry.lock.held",
     "segment.create.file",
     "segment.create.allocated",
@@ -23,6 +24,7 @@ const POINTS: [&str; 14] = [
     "registry.remove.before",
     "registry.remove.segment-gone",
     "registry.remove.lock-gone",
+    "registry.remove.directory-gone",
 ];
 
 #[test]
@@ -42,7 +44,7 @@ fn role_life() {
 fn a_death_at_any_point_leaves_a_name_that_the_next_one_can_use() {
     for point in POINTS {
         for count in 1..=3 {
-            let name = unique_name("crash");
+            let name = unique_name("crash") + "/life";
             let child = Child::role("role_life").argument("name", &name);
             let output =
                 child.env("CROSSING_CRASH", format!("{point}:{count}")).spawn().wait(Duration::from_secs(20));
@@ -58,7 +60,9 @@ fn a_death_at_any_point_leaves_a_name_that_the_next_one_can_use() {
             let next = Segment::options().size(64).create(&name);
             let path = registry::inspect(&name).unwrap().path;
             assert!(next.unwrap().created(), "{point}:{count}");
-            assert!(!path.parent().unwrap().exists(), "{point}:{count}: something is left behind");
+            let group = path.ancestors().nth(2).unwrap();
+            assert!(group.to_str().unwrap().ends_with('+'), "{}", group.display());
+            assert!(!group.exists(), "{point}:{count}: something is left behind");
         }
     }
 }

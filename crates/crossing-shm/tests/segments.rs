@@ -139,9 +139,8 @@ fn role_remover() {
     let mut owner = owner(&name("stale"));
     owner.kill();
     // As creators and removers leave them that die after each of their steps.
-    let root = kept_path.parent().and_then(|directory| directory.parent()).unwrap();
-    let encoded = kept_path.parent().unwrap().file_name().unwrap().to_str().unwrap().replace("kept", "");
-    let halves = ["empty", "locked", "half"].map(|which| root.join(format!("{encoded}{which}")));
+    let group = kept_path.ancestors().nth(2).unwrap();
+    let halves = ["empty", "locked", "half"].map(|which| group.join(which));
     for directory in &halves {
         std::fs::create_dir(directory).unwrap();
     }
@@ -154,8 +153,97 @@ fn role_remover() {
     }
     assert!(registry::inspect(&name("stale")).unwrap().stale, "that is for others to judge");
     assert!(kept_path.exists() && Segment::options().open(&name("kept")).is_ok());
-    drop(kept);
+    // Groups whose last name went with its remover: they go where everything stale does, and no other.
+    let empty = group.with_file_name("left%2Fempty+");
+    std::fs::create_dir(&empty).unwrap();
     registry::remove(&name("stale")).unwrap();
+    assert_eq!(registry::remove_stale().unwrap(), Vec::<String>::new());
+    assert!(!empty.exists() && kept_path.exists());
+    drop(kept);
+    assert!(!group.exists(), "it goes with its last name");
+}
+
+#[test]
+fn a_group_comes_and_goes_under_those_who_join_and_leave() {
+    alone("role_crowd");
+}
+
+/// Processes that make the only name of a group again and again, while others list it, sweep it and remove theirs.
+#[test]
+#[ignore = "a child process"]
+fn role_crowd() {
+    const ROUNDS: usize = if cfg!(windows) { 40 } else { 400 };
+    let Some(_role) = role("role_crowd") else { return };
+    let mut members: Vec<Child> = (0..3)
+        .map(|number| Child::role("role_one_of_a_crowd").argument("name", format!("crowd/{number}")).spawn())
+        .collect();
+    members.iter_mut().for_each(|member| member.expect("ready"));
+    members.iter_mut().for_each(|member| member.tell(&ROUNDS.to_string()));
+    for _ in 0..ROUNDS / 4 {
+        registry::remove_unfinished("crowd").unwrap();
+        let names = registry::names_in("crowd").unwrap();
+        assert!(names.len() <= 3 && names.iter().all(|name| name.starts_with("crowd/")), "{names:?}");
+        registry::remove_stale().unwrap();
+    }
+    for member in members {
+        member.wait(Duration::from_secs(90)).success();
+    }
+    if cfg!(windows) {
+        registry::remove_stale().unwrap();
+    }
+    assert_eq!(registry::names_under("").unwrap(), Vec::<String>::new());
+}
+
+#[test]
+#[ignore = "a child process"]
+fn role_one_of_a_crowd() {
+    let Some(role) = role("role_one_of_a_crowd") else { return };
+    let name = role.argument("name");
+    role.say("ready");
+    let rounds: usize = role.hear().unwrap().parse().unwrap();
+    for round in 0..rounds {
+        let segment = Segment::options().size(64).create(&name).unwrap_or_else(|e| panic!("{round}: {e}"));
+        assert!(registry::names_in("crowd").unwrap().contains(&name), "{round}");
+        drop(segment);
+        // Windows deletes nothing that somebody who sweeps has open at the moment.
+        assert!(cfg!(windows) || !registry::names_in("crowd").unwrap().contains(&name), "{round}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn who_has_no_file_left_leaves_nothing() {
+    alone("role_poor");
+}
+
+#[cfg(unix)]
+#[test]
+#[ignore = "a child process"]
+fn role_poor() {
+    let Some(_role) = role("role_poor") else { return };
+    let root = crossing_sys::directory::runtime_root().unwrap();
+    let leftovers = || std::fs::read_dir(&root).unwrap().count();
+    let (mut failures, mut successes) = (0, 0);
+    for free in 0..8 {
+        let open = || std::fs::File::open("/dev/null");
+        let mut files: Vec<_> = std::iter::from_fn(|| open().ok()).collect();
+        files.truncate(files.len() - free);
+        let made = Segment::options().size(64).create("poor/segment");
+        let joined = Segment::options().size(64).open_or_create("poor/other");
+        drop(files);
+        for made in [&made, &joined] {
+            match made {
+                Ok(_) => successes += 1,
+                Err(error) => {
+                    failures += 1;
+                    assert_ne!(error.kind(), ErrorKind::NotFound, "{error}");
+                }
+            }
+        }
+        drop((made, joined));
+        assert_eq!(leftovers(), 0, "with {free} files");
+    }
+    assert!(failures > 2 && successes > 2, "{failures}, {successes}");
 }
 
 #[test]

@@ -3,6 +3,9 @@
 use crate::file::{Access, Handle};
 use crate::os::directory as os;
 use crate::{Error, ErrorKind, Result};
+use std::cell::Cell;
+use std::fs::DirEntry;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Where this user's named objects live unless `CROSSING_RUNTIME_DIR` says otherwise.
@@ -88,6 +91,39 @@ pub const CASE_SENSITIVE: bool = os::CASE_SENSITIVE;
 /// deleted when [`empty_trash`] finds it unused. Elsewhere `trash` is not used.
 pub fn remove(path: &Path, trash: &Path) -> Result<()> {
     os::remove(path, trash).map_err(|cause| Error::os(cause, "remove file", path.display().to_string()))
+}
+
+/// Removes a directory if nothing is in it; whether it is gone.
+///
+/// # Errors
+/// The operating system's.
+pub fn remove_empty(path: &Path) -> Result<bool> {
+    use std::io::ErrorKind::{AlreadyExists, DirectoryNotEmpty, NotFound};
+    match os::remove_empty(path) {
+        Err(cause) if matches!(cause.kind(), DirectoryNotEmpty | AlreadyExists) => Ok(false),
+        Err(cause) if cause.kind() != NotFound => {
+            Err(Error::os(cause, "remove directory", path.display().to_string()))
+        }
+        _ => Ok(true),
+    }
+}
+
+thread_local! {
+    static SEEN: Cell<u64> = const { Cell::new(0) };
+}
+
+/// What lies in a directory, in no order.
+///
+/// # Errors
+/// The operating system's.
+pub fn entries(path: &Path) -> io::Result<impl Iterator<Item = io::Result<DirEntry>>> {
+    Ok(os::entries(path)?.inspect(|_| SEEN.set(SEEN.get().wrapping_add(1))))
+}
+
+/// How many [`entries`] this thread has looked at so far: for tests that show what a cost does not depend on.
+#[must_use]
+pub fn entries_seen() -> u64 {
+    SEEN.get()
 }
 
 /// Deletes what [`remove`] had to put into `trash` and nobody uses any more.

@@ -154,10 +154,10 @@ fn random_number() -> Result<u32> {
 /// The numbers of the servers that live, but for those that are known to. What the dead left is removed; with `tidy` what dead
 /// clients left, too.
 fn look(service: &str, known: &[u32], tidy: bool) -> Result<Vec<u32>> {
-    let prefix = format!("service/{service}/");
+    let group = format!("service/{service}");
     let mut living = Vec::new();
-    for name in registry::names_under(&prefix)? {
-        let Some((what, number)) = name.strip_prefix(&prefix).and_then(|rest| rest.split_once('-')) else {
+    for name in registry::names_in(&group)? {
+        let Some((what, number)) = name.rsplit('/').next().and_then(|part| part.split_once('-')) else {
             continue;
         };
         let number = u32::from_str_radix(number, 16).ok().filter(|_| number.len() == 8);
@@ -180,7 +180,7 @@ fn look(service: &str, known: &[u32], tidy: bool) -> Result<Vec<u32>> {
     }
     if tidy {
         // Who died while it made one of its names left it half made.
-        let _ = registry::remove_unfinished(&prefix);
+        let _ = registry::remove_unfinished(&group);
     }
     Ok(living)
 }

@@ -21,6 +21,7 @@ use crossing_sync::raw::bell::RawBell;
 use crossing_sync::raw::doorbell::Row;
 use crossing_sync::{Participant, ParticipantId};
 use crossing_sys::Result;
+use crossing_sys::wait::WaitEnd;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -168,8 +169,8 @@ impl Bell {
         self.words().bell.prepare()
     }
 
-    /// The owner sleeps until rung after `ticket` was given, or until `deadline`.
-    pub fn wait(&self, ticket: u32, deadline: Option<Instant>) {
-        self.words().bell.wait(&self.me, ticket, deadline);
+    /// The owner sleeps until rung after `ticket` was given, or until `deadline`; says which.
+    pub fn wait(&self, ticket: u32, deadline: Option<Instant>) -> WaitEnd {
+        self.words().bell.wait(&self.me, ticket, deadline)
     }
 }

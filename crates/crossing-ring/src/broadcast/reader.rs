@@ -118,6 +118,14 @@ impl RingReader {
         self.ring.layout.depth - self.ring.layout.ahead
     }
 
+    /// Whether the publisher fences by itself at the moment, if it is asymmetric: the look of one who has said that he wants to
+    /// be woken. If not, he fences for both.
+    #[inline]
+    #[must_use]
+    pub fn is_careful(&self) -> bool {
+        words::is_careful(self.ring.careful())
+    }
+
     /// Whether the publisher has left, by its own will.
     #[must_use]
     pub fn has_left(&self) -> bool {

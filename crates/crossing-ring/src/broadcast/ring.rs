@@ -32,7 +32,19 @@
 //! the kernel before it forgets anybody.
 //!
 //! Sleepers: whoever publishes looks, after `sequence`, whether somebody wants to be woken (`bell.rs`). A publisher that
-//! is `asymmetric` makes no fence between the two: whoever is about to sleep makes it for both.
+//! is `asymmetric` makes no fence between the two: whoever is about to sleep makes it for both. That costs a system call, a fence
+//! some nanoseconds; so a publisher that has woken somebody is `careful` for its next 64 messages: it says so, and makes the
+//! fence itself.
+//!
+//! | step | by |
+//! |---|---|
+//! | `careful = 1` (`ORD: ring-care (release) <-> ring-care-look`), then fence after each message | publisher, when it wakes |
+//! | `careful = 0` (`ORD: ring-relax (seqcst) <-> ring-care-look`), then publish without a fence | publisher, after 64 messages without a wake |
+//! | want to be woken, then look at `careful`; if it is 0, fence for both; then look at the slot | who is about to sleep |
+//!
+//! Whoever sees 1 sees the messages before the care, and of those in its time either the message or the publisher sees the wish;
+//! the end of the care comes after the wish, and so do all later looks whether there is one. A publisher that says 1 and does not
+//! fence, or dies, makes sleepers late by their slice, as one that does not ring.
 //!
 //! Nothing of what a reader finds is trusted: lengths and chunks are checked against the layout that it took when it opened
 //! the ring, positions are only compared. A publisher that changes a message while it is read in place breaks the rules,
@@ -115,6 +127,11 @@ impl Ring {
     /// How many messages the publisher has dropped: a figure for people.
     pub(super) fn dropped(&self) -> &AtomicU64 {
         atomics(&self.view, self.layout.tail + 16)
+    }
+
+    /// Not 0 while an asymmetric publisher fences by itself.
+    pub(super) fn careful(&self) -> &AtomicU64 {
+        atomics(&self.view, self.layout.tail + 24)
     }
 
     /// The keys of the admitted, and where the publisher was when it admitted each.

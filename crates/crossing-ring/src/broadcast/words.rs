@@ -39,10 +39,10 @@ pub fn begin(sequence: &AtomicU64, position: u64) {
 }
 
 /// The publisher's last step: the message is there, and then one may look for sleepers ([`is_wanted`]). The tail is told if there
-/// is one.
+/// is one. `light`: without a fence, which a publisher that is [careful](care) makes, and one that is not asymmetric.
 #[inline]
-pub fn end(sequence: &AtomicU64, tail: Option<&AtomicU64>, position: u64, asymmetric: bool) {
-    if asymmetric {
+pub fn end(sequence: &AtomicU64, tail: Option<&AtomicU64>, position: u64, light: bool) {
+    if light {
         // Release: whoever is about to sleep fences for both, by `asymmetric::heavy`.
         // ORD: ring-done (seqcst) <-> ring-look
         sequence.store(done(position), Ordering::Release);
@@ -56,9 +56,34 @@ pub fn end(sequence: &AtomicU64, tail: Option<&AtomicU64>, position: u64, asymme
         // ORD: ring-tail (release) <-> ring-tail-look
         tail.store(position.wrapping_add(1), Ordering::Release);
     }
-    if !asymmetric {
+    if !light {
         dekker();
     }
+}
+
+/// An asymmetric publisher says that it fences after each message from the next one on: who is about to sleep need not.
+#[inline]
+pub fn care(careful: &AtomicU64) {
+    // Release: whoever sees it has the messages before it, which were not fenced.
+    // ORD: ring-care (release) <-> ring-care-look
+    careful.store(1, Ordering::Release);
+}
+
+/// It says that it does not any more, before the first message that it does not fence.
+#[inline]
+pub fn relax(careful: &AtomicU64) {
+    // A Dekker pair with who wants to be woken: if he saw the care, the looks whether somebody wants it see him.
+    // ORD: ring-relax (seqcst) <-> ring-care-look
+    careful.swap(0, Ordering::SeqCst);
+    dekker();
+}
+
+/// Whether a publisher does: the look of one who has said that he [wants](want) to be woken.
+#[inline]
+#[must_use]
+pub fn is_careful(careful: &AtomicU64) -> bool {
+    // ORD: ring-care-look (seqcst) <-> ring-care, ring-relax
+    careful.load(Ordering::SeqCst) != 0
 }
 
 /// The position after the last message that was told.
@@ -218,8 +243,8 @@ pub fn position(cursor: &AtomicU64) -> u64 {
     cursor.load(Ordering::SeqCst)
 }
 
-/// A subscriber says that it will sleep; then it fences, for a publisher that does not fence by `asymmetric::heavy`, and looks
-/// once more.
+/// A subscriber says that it will sleep; then it fences, for a publisher that does not fence ([`is_careful`]) by
+/// `asymmetric::heavy`, and looks once more.
 #[inline]
 pub fn want(wanted: &AtomicU32) {
     // ORD: bell-wanted (seqcst) <-> bell-wanted-look

@@ -10,6 +10,10 @@ use crossing_sync::atomic::{AtomicU64, Ordering};
 use crossing_sys::{Result, asymmetric, crash};
 use std::sync::Arc;
 
+/// For how many messages a publisher that woke somebody fences by itself. As many fences cost about what one sleeper's fence for
+/// both does.
+const CAREFUL: u32 = 64;
+
 /// Why there is no loan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -26,6 +30,8 @@ pub enum Refusal {
 pub struct RingWriter {
     ring: Arc<Ring>,
     asymmetric: bool,
+    /// For how many messages more it fences by itself.
+    fences: u32,
     /// The truth about the next position; the memory has a copy.
     next: u64,
     /// Which chunk each slot names: the truth, as above.
@@ -57,6 +63,7 @@ impl RingWriter {
         }
         Ok(Self {
             asymmetric,
+            fences: u32::from(!asymmetric),
             next: 0,
             named: vec![NONE; slots].into_boxed_slice(),
             free: (0..count).rev().collect(),
@@ -256,14 +263,26 @@ impl RingWriter {
     fn end(&mut self) {
         let slot = self.ring.slot(self.next);
         crash::point("topic.publish.written");
-        let position = self.next;
+        let (position, light) = (self.next, self.fences == 0);
         self.next = position.wrapping_add(1);
         let tail = self.ring.is_told(self.next).then(|| self.ring.tail());
-        words::end(&slot[0], tail, position, self.asymmetric);
+        words::end(&slot[0], tail, position, light);
+        if !light && self.asymmetric {
+            self.spend_fence();
+        }
         let ahead = u64::from(self.ring.layout.ahead);
         if ahead != 0 {
             let ready = self.next.wrapping_add(ahead - 1);
             words::begin(&self.ring.slot(ready)[0], ready);
+        }
+    }
+
+    /// One of the messages that a careful publisher fences.
+    #[cold]
+    fn spend_fence(&mut self) {
+        self.fences -= 1;
+        if self.fences == 0 {
+            words::relax(self.ring.careful());
         }
     }
 
@@ -303,6 +322,17 @@ impl RingWriter {
             if old != NONE {
                 self.retired.push(old);
             }
+        }
+    }
+
+    /// Somebody sleeps for messages, and may do so again soon: it fences by itself for a while, so that he need not.
+    #[cold]
+    pub fn expect_sleepers(&mut self) {
+        if self.asymmetric {
+            if self.fences == 0 {
+                words::care(self.ring.careful());
+            }
+            self.fences = CAREFUL;
         }
     }
 

@@ -234,6 +234,10 @@ impl Bells {
             // The one that the subscriber's `heavy` makes here.
             dekker();
         }
+        self.wake();
+    }
+
+    fn wake(&self) {
         if words::is_wanted(&self.wanted) {
             words::answer(&self.wanted);
             self.subscriber.ring(&self.members[0], || self.row());
@@ -274,6 +278,42 @@ fn a_sleeping_subscriber_hears_of_each_message() {
             subscriber.join().unwrap();
         });
     }
+}
+
+/// A publisher that is careful for its first message and not for the second, without the fence that sleepers make for both;
+/// a subscriber sleeps only where it saw that it need not make it. Loom fails a model in which it sleeps for ever.
+#[test]
+fn who_sleeps_on_a_publishers_care_hears_of_each_message() {
+    super::model(3, || {
+        let bells = Bells::new();
+        let careful = Arc::new(AtomicU64::new(0));
+        let (theirs, care) = (bells.clone(), careful.clone());
+        let subscriber = thread::spawn(move || {
+            let there = |position| words::see(&theirs.ring.sequence, position) != Seen::NotYet;
+            for position in 0..3 {
+                while !there(position) {
+                    let ticket = theirs.subscriber.prepare();
+                    words::want(&theirs.wanted);
+                    if !words::is_careful(&care) {
+                        // Here it would fence for both.
+                        return;
+                    }
+                    if !there(position) {
+                        theirs.subscriber.wait(&theirs.members[1], ticket, None);
+                    }
+                }
+            }
+        });
+        // Not fenced, and seen by who sees the care.
+        bells.ring.publish(0, body(0), true);
+        bells.wake();
+        words::care(&careful);
+        bells.publish(1, false);
+        words::relax(&careful);
+        bells.ring.publish(2, body(2), true);
+        bells.wake();
+        subscriber.join().unwrap();
+    });
 }
 
 #[test]

@@ -8,7 +8,8 @@ use std::path::Path;
 use std::time::Duration;
 
 const LATE: Duration = Duration::from_secs(30);
-const NAME: &str = "life";
+/// With a group, whose directory comes and goes with it.
+const NAME: &str = "group/life";
 
 fn child(guard: &RuntimeDirGuard, what: &str, crash: Option<&str>) -> Child {
     let child =

@@ -88,6 +88,14 @@ pub(crate) fn remove(path: &Path, _: &Path) -> io::Result<()> {
     std::fs::remove_file(path)
 }
 
+pub(crate) fn entries(path: &Path) -> io::Result<std::fs::ReadDir> {
+    std::fs::read_dir(path)
+}
+
+pub(crate) fn remove_empty(path: &Path) -> io::Result<()> {
+    std::fs::remove_dir(path)
+}
+
 pub(crate) fn empty_trash(_: &Path) {}
 
 #[cfg(test)]

@@ -11,7 +11,8 @@ use std::os::windows::io::{AsRawHandle, FromRawHandle, OwnedHandle};
 use std::path::{Path, PathBuf};
 use std::ptr;
 use windows_sys::Win32::Foundation::{
-    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, GENERIC_READ, GENERIC_WRITE, INVALID_HANDLE_VALUE,
+    ERROR_ACCESS_DENIED, ERROR_ALREADY_EXISTS, ERROR_SHARING_VIOLATION, GENERIC_READ, GENERIC_WRITE,
+    INVALID_HANDLE_VALUE,
 };
 use windows_sys::Win32::Storage::FileSystem::{
     BY_HANDLE_FILE_INFORMATION, CreateDirectoryW, CreateFileW, DELETE, FILE_ATTRIBUTE_DIRECTORY,
@@ -40,7 +41,14 @@ pub(crate) fn make(path: &Path, access: Access) -> io::Result<()> {
         return Ok(());
     }
     let error = io::Error::last_os_error();
-    if error.raw_os_error() == Some(ERROR_ALREADY_EXISTS as i32) { Ok(()) } else { Err(error) }
+    if error.raw_os_error() == Some(ERROR_ALREADY_EXISTS as i32) {
+        Ok(())
+    } else if is_being_deleted(&error, path) {
+        // It was removed, and somebody who lists it has it open for a moment: for the caller it is gone already.
+        Err(io::ErrorKind::NotFound.into())
+    } else {
+        Err(error)
+    }
 }
 
 /// Opens the thing that `path` names, itself and not what it may link to, with the right to look at it.
@@ -64,7 +72,11 @@ fn information(handle: &impl AsRawHandle) -> io::Result<BY_HANDLE_FILE_INFORMATI
 
 /// What is wrong with using the directory, if anything is.
 pub(crate) fn verify(path: &Path) -> io::Result<Option<String>> {
-    let directory = open_to_look(path, FILE_READ_ATTRIBUTES | READ_CONTROL)?;
+    let directory = match open_to_look(path, FILE_READ_ATTRIBUTES | READ_CONTROL) {
+        // As in `make`.
+        Err(error) if is_being_deleted(&error, path) => return Err(io::ErrorKind::NotFound.into()),
+        opened => opened?,
+    };
     let attributes = information(&directory)?.dwFileAttributes;
     if attributes & FILE_ATTRIBUTE_REPARSE_POINT != 0 {
         return Ok(Some("it is a link or mount point".to_owned()));
@@ -188,6 +200,45 @@ pub(crate) fn remove(path: &Path, trash: &Path) -> io::Result<()> {
     } else {
         moved.map_err(|_| refused)
     }
+}
+
+/// Who lists a directory excludes, in some versions of the system, those who remove it, and they him: each for a moment.
+fn patiently<T>(mut act: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..500 {
+        match act() {
+            Err(error) if error.raw_os_error() == Some(ERROR_SHARING_VIOLATION as i32) => {
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+            done => return done,
+        }
+    }
+    act()
+}
+
+pub(crate) fn entries(path: &Path) -> io::Result<std::fs::ReadDir> {
+    match patiently(|| std::fs::read_dir(path)) {
+        // As in `make`.
+        Err(error) if is_being_deleted(&error, path) => Err(io::ErrorKind::NotFound.into()),
+        entries => entries,
+    }
+}
+
+/// So that its name is free at once, whoever has it open; later on systems without deletion in the POSIX way. One that is not
+/// empty is not tried, so that nobody who lists it is in the way of it.
+pub(crate) fn remove_empty(path: &Path) -> io::Result<()> {
+    if entries(path)?.next().is_some() {
+        return Err(io::ErrorKind::DirectoryNotEmpty.into());
+    }
+    patiently(|| {
+        let directory = open_to_look(path, DELETE)?;
+        match delete(&directory) {
+            Err(error) if error.kind() != io::ErrorKind::DirectoryNotEmpty => {
+                drop(directory);
+                std::fs::remove_dir(path)
+            }
+            deleted => deleted,
+        }
+    })
 }
 
 fn to_trash(path: &Path, trash: &Path) -> io::Result<()> {
