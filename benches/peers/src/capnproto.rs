@@ -25,7 +25,10 @@ impl echo::Server for Echo {
     }
 }
 
-fn network(stream: UnixStream, side: Side) -> Box<twoparty::VatNetwork<impl futures::AsyncRead + Unpin + 'static>> {
+fn network(
+    stream: UnixStream,
+    side: Side,
+) -> Box<twoparty::VatNetwork<impl futures::AsyncRead + Unpin + 'static>> {
     let (reader, writer) = stream.compat().split();
     let (reader, writer) = (BufReader::new(reader), BufWriter::new(writer));
     Box::new(twoparty::VatNetwork::new(reader, writer, side, capnp::message::ReaderOptions::default()))

@@ -4,7 +4,7 @@ use crate::{fill, nanos, read};
 use std::io::Read;
 
 /// Requests before those that are measured.
-const WARM: u64 = 500;
+pub const WARM: u64 = 500;
 
 /// How many requests are in flight, by the role `ask-N`.
 pub fn in_flight(role: &str) -> usize {
@@ -34,8 +34,12 @@ pub fn end_with_input() {
 
 /// Runs `count` calls by as many tasks as are in flight, and prints the nanoseconds for one. The tasks run on the thread of a
 /// `LocalSet`.
-pub async fn measure<F>(in_flight: usize, count: u64, len: usize, call: impl Fn(Vec<u8>) -> F + Clone + 'static)
-where
+pub async fn measure<F>(
+    in_flight: usize,
+    count: u64,
+    len: usize,
+    call: impl Fn(Vec<u8>) -> F + Clone + 'static,
+) where
     F: Future<Output = Vec<u8>> + 'static,
 {
     let run = async |count: u64| {
