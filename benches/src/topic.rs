@@ -165,7 +165,8 @@ impl Drop for Ground {
 /// The peers' program with these features, if it can be built.
 pub fn built_peers(features: &[&str]) -> Option<PathBuf> {
     let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/Cargo.toml");
-    let target = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.parent()?.join("peers")))?;
+    let target =
+        std::env::current_exe().ok().and_then(|path| Some(path.parent()?.parent()?.join("peers")))?;
     let mut command = Command::new("cargo");
     command.args(["build", "--release", "--quiet", "--manifest-path"]).arg(&manifest);
     command.arg("--target-dir").arg(&target).args(features).stderr(Stdio::null());

@@ -223,7 +223,9 @@ impl Ground {
         std::fs::create_dir(&directory).expect("a directory of our own");
         let peers = built_peers(&[]);
         if peers.is_none() {
-            eprintln!("note: benches/peers does not build; the rows of services against its peers are left out");
+            eprintln!(
+                "note: benches/peers does not build; the rows of services against its peers are left out"
+            );
         }
         Self { directory, peers, turn: AtomicU32::new(0) }
     }

@@ -208,6 +208,8 @@ pub struct Stream {
     /// The peer's introduction came, maybe to the other half.
     introduced: bool,
     send_ended: bool,
+    /// The last read took all that the system had.
+    drained: bool,
     /// Handles that came for frames.
     arrived: Arrived,
 }
@@ -225,6 +227,7 @@ impl Stream {
             sent: 0,
             handshake_until: Instant::now().checked_add(settings.handshake_timeout),
             send_ended: false,
+            drained: false,
             arrived,
         };
         // A new connection has room for the preamble; if it is dead already, the first use tells.
@@ -380,6 +383,7 @@ impl Stream {
             handshake_until: None,
             introduced: true,
             send_ended: true,
+            drained: false,
             arrived: std::mem::take(&mut self.arrived),
         };
         Ok((SendHalf(self), RecvHalf(receiving)))
@@ -466,6 +470,24 @@ impl Stream {
             return Ok(false);
         }
         self.link.flush().map_err(|cause| self.link.error(cause, SEND))
+    }
+
+    /// Whether the next frame, or why there is none, is to be read first.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn needs_reading(&self) -> bool {
+        !self.decoder.is_ready() && !self.decoder.ended()
+    }
+
+    /// Whether what the system has is all that there is to receive: nothing lies between it and the frames, as with TLS.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn is_plain(&self) -> bool {
+        self.arrived.max() == 0 && !self.link.is_tls()
+    }
+
+    /// Whether the last read took all that the system had; it is forgotten.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(crate) fn take_drained(&mut self) -> bool {
+        std::mem::take(&mut self.drained)
     }
 
     /// Reads until a frame (or an error) is ready; `false` when there is nothing more to read now.
@@ -702,6 +724,9 @@ impl Stream {
             if !self.fill(wait)? {
                 return Ok(false);
             }
+            if self.drained && wait == Wait::Never && !self.decoder.is_ready() && !self.decoder.ended() {
+                return Ok(false);
+            }
         }
         Ok(true)
     }
@@ -713,6 +738,9 @@ impl Stream {
 
     fn take_with_handles(&mut self) -> Result<(&[u8], Vec<Handle>)> {
         match self.decoder.next_frame() {
+            Ok(Some(frame)) if frame.kind == Kind::Data && frame.handles == 0 && self.arrived.max() == 0 => {
+                Ok((frame.payload, Vec::new()))
+            }
             Ok(Some(frame)) if frame.kind == Kind::Data => {
                 Ok((frame.payload, self.arrived.take(frame.handles, &self.link)?))
             }
@@ -752,7 +780,9 @@ impl Stream {
         let introduced = self.introduced || self.decoder.peer().is_some();
         let limit = self.handshake_until.filter(|_| !introduced);
         let wait = limit.map_or(wait, |limit| wait.no_later_than(limit));
-        match self.arrived.recv(&self.link, self.decoder.space(), wait) {
+        let space = self.decoder.space();
+        let room = space.len();
+        match self.arrived.recv(&self.link, space, wait) {
             Ok(0) => {
                 let error = self.link.fault(ErrorKind::Disconnected, RECV);
                 Err(match (introduced, self.decoder.buffered()) {
@@ -762,6 +792,7 @@ impl Stream {
                 })
             }
             Ok(len) => {
+                self.drained = len < room && self.link.shows_all() && self.arrived.max() == 0;
                 self.decoder.advance(len);
                 // At once, so that the limit for it ends; an error stays in the decoder for who asks for a frame.
                 let _ = self.decoder.next_preamble();
