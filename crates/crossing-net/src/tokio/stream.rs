@@ -111,7 +111,8 @@ impl Stream {
     /// As [`crate::Stream::send`].
     pub async fn send(&mut self, frame: &[u8]) -> Result<()> {
         self.attempt(Interest::WRITABLE, |stream| stream.try_send(frame)).await?;
-        self.flush().await
+        // Mostly all of it went at once.
+        if self.watched.get_ref().turn.with(|| self.inner.has_unsent()) { self.flush().await } else { Ok(()) }
     }
 
     /// Sends a frame if there is room for its beginning now; `false` if not, and nothing was sent.
