@@ -14,7 +14,7 @@ use crate::{Endpoint, ErrorKind, Result, ToEndpoint};
 use crossing_sys::Error;
 use crossing_sys::file::Handle;
 use crossing_sys::local::{Tuning, Wait};
-use crossing_wire::{DEFAULT_MAX_FRAME_LEN, Decoder, Encoder, FRAME_HEADER_LEN, Kind};
+use crossing_wire::{DEFAULT_MAX_FRAME_LEN, Decoder, Encoder, Kind};
 use faults::{ended, is_waiting, protocol_error};
 use handles::Arrived;
 use std::io::{self, IoSlice};
@@ -566,17 +566,50 @@ impl Stream {
 
     /// Takes a frame; `false` when the wait ended before its first byte went.
     fn send_wait_kind(&mut self, kind: Kind, payload: &[u8], wait: Wait) -> Result<bool> {
+        self.send_pieces(kind, &[], payload, wait)
+    }
+
+    /// As [`send_deadline`](Self::send_deadline), of a frame in two pieces, the first a short one.
+    pub(crate) fn send_two_deadline(
+        &mut self,
+        (head, payload): (&[u8], &[u8]),
+        deadline: Option<Instant>,
+    ) -> Result<()> {
+        match self.send_pieces(Kind::Data, head, payload, until(deadline))? {
+            true => Ok(()),
+            false => Err(self.link.fault(ErrorKind::TimedOut, SEND).detail("the peer does not read")),
+        }
+    }
+
+    /// As [`try_send`](Self::try_send), of a frame in two pieces, the first a short one.
+    pub(crate) fn try_send_two(&mut self, (head, payload): (&[u8], &[u8])) -> Result<bool> {
+        self.send_pieces(Kind::Data, head, payload, Wait::Never)
+    }
+
+    /// Whether the next frame, or why there is none, has arrived. Does not wait.
+    pub(crate) fn has_arrived(&mut self) -> Result<bool> {
+        self.fill_until_ready(Wait::Never)
+    }
+
+    /// Whether it is here already: the system need not be asked.
+    pub(crate) fn is_here(&self) -> bool {
+        self.decoder.is_ready()
+    }
+
+    fn send_pieces(&mut self, kind: Kind, head: &[u8], payload: &[u8], wait: Wait) -> Result<bool> {
         if self.send_ended {
             return Err(self.link.fault(ErrorKind::ApiMisuse, SEND).detail("sending was ended on this side"));
         }
         if !self.handshake(wait)? || !self.flush_wait(wait)? {
             return Ok(false);
         }
-        let Ok(header) = self.encoder.header(kind, payload.len()) else {
-            return Err(self.too_large(payload.len()));
+        let len = head.len() + payload.len();
+        let Ok(header) = self.encoder.header(kind, len) else {
+            return Err(self.too_large(len));
         };
-        if payload.len() <= COPIED_LEN {
+        if len <= COPIED_LEN {
             self.out.extend_from_slice(&header);
+            self.out.extend_from_slice(head);
             self.out.extend_from_slice(payload);
             self.flush_wait(wait)?;
             if self.sent == 0 && !self.out.is_empty() {
@@ -585,17 +618,14 @@ impl Stream {
             }
             return Ok(true);
         }
-        self.send_long(header, payload, 0, wait)
+        if head.is_empty() {
+            return self.send_long(&header, payload, 0, wait);
+        }
+        self.send_long(&[&header, head].concat(), payload, 0, wait)
     }
 
-    /// Sends a frame from where it is, of which `sent` bytes went; `false` when the wait ended before its first byte went.
-    fn send_long(
-        &mut self,
-        header: [u8; FRAME_HEADER_LEN],
-        payload: &[u8],
-        mut sent: usize,
-        wait: Wait,
-    ) -> Result<bool> {
+    /// Sends a frame from where it is, behind its header, of which `sent` bytes went; `false` when the wait ended before its first byte went.
+    fn send_long(&mut self, header: &[u8], payload: &[u8], mut sent: usize, wait: Wait) -> Result<bool> {
         let whole = header.len() + payload.len();
         while sent < whole {
             let result = match header.get(sent..) {

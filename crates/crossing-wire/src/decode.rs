@@ -193,7 +193,7 @@ impl Decoder {
         }
         self.filled = false;
         // Nothing is read beyond a long frame, and little of a next one: it would have to be moved.
-        let end = self.buffer.len().min(self.end + missing.max(READ_AHEAD));
+        let end = self.buffer.len().min(self.end + missing.max(2 * READ_AHEAD));
         &mut self.buffer[self.end..end]
     }
 

@@ -344,8 +344,8 @@ impl Shared {
             waiting.crowd -= 1;
         };
         drop(waiting);
-        let frame = Self::frame(id, window, deadline, request);
-        let sent = lock(&self.sender).send_deadline(&frame, deadline);
+        let (head, payload) = Self::message(id, window, deadline, request).split();
+        let sent = lock(&self.sender).0.send_two_deadline((&head, payload), deadline);
         sent.map_err(|error| {
             self.forget(id);
             self.not_sent(error)
@@ -373,13 +373,18 @@ impl Shared {
         self.error(Fault(CallError::DeadlinePassed, Some(text)))
     }
 
-    pub(super) fn frame(id: u64, window: u16, deadline: Option<Instant>, request: &[u8]) -> Vec<u8> {
+    fn message(id: u64, window: u16, deadline: Option<Instant>, request: &[u8]) -> Message<'_> {
         let millis = deadline.map_or(0, |at| {
             let left = at.saturating_duration_since(Instant::now()).as_millis();
             u32::try_from(left).unwrap_or(u32::MAX).max(1)
         });
+        Message::Request { id, millis, window, payload: request }
+    }
+
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn frame(id: u64, window: u16, deadline: Option<Instant>, request: &[u8]) -> Vec<u8> {
         let mut frame = Vec::with_capacity(CALL_LEN + request.len());
-        Message::Request { id, millis, window, payload: request }.encode(&mut frame);
+        Self::message(id, window, deadline, request).encode(&mut frame);
         frame
     }
 

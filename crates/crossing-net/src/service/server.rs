@@ -399,8 +399,8 @@ impl Connection {
         deadline: Option<Instant>,
         now: bool,
     ) -> Result<bool> {
-        let mut frame = Vec::new();
-        message.encode(&mut frame);
+        let (head, payload) = message.split();
+        let frame = (&head[..], payload);
         let mut sender = if now {
             match self.sender.try_lock() {
                 Ok(sender) => sender,
@@ -412,9 +412,9 @@ impl Connection {
         };
         let patience = Instant::now() + self.slow;
         let mut result = match deadline.filter(|at| *at < patience) {
-            _ if now => sender.try_send(&frame),
-            None => sender.send_deadline(&frame, patience).map(|()| true),
-            Some(at) => match sender.send_deadline(&frame, at) {
+            _ if now => sender.0.try_send_two(frame),
+            None => sender.0.send_two_deadline(frame, Some(patience)).map(|()| true),
+            Some(at) => match sender.0.send_two_deadline(frame, Some(at)) {
                 Err(error) if error.kind() == ErrorKind::TimedOut => Ok(false),
                 other => other.map(|()| true),
             },
@@ -479,7 +479,7 @@ impl Shared {
             loop {
                 // Before the request wakes who waits for it.
                 let wanted = self.waiting.load(Ordering::Relaxed) > 0 && self.has_one_client();
-                if !self.read_one(&connection, &mut receiver, Some(Instant::now() + CLIENT_SLICE)) {
+                if !self.read_one(&connection, &mut receiver, Some(Instant::now() + CLIENT_SLICE), false) {
                     break;
                 }
                 if wanted {
@@ -525,7 +525,7 @@ impl Shared {
                 connection.turn.summon();
                 break;
             }
-            if !self.read_one(connection, &mut receiver, Some(until)) {
+            if !self.read_one(connection, &mut receiver, Some(until), true) {
                 break;
             }
         }
@@ -543,16 +543,17 @@ impl Shared {
         }
     }
 
-    /// Reads a frame, or nothing until `deadline`; `false` when the connection has ended.
+    /// Reads a frame, or nothing until `deadline`; `false` when the connection has ended. `soon`: one may come in a moment.
     fn read_one(
         &self,
         connection: &Arc<Connection>,
         receiver: &mut RecvHalf,
         deadline: Option<Instant>,
+        soon: bool,
     ) -> bool {
         let ended = connection.cut.load(Ordering::Acquire) || self.closed.load(Ordering::Acquire);
         let goes_on = !ended
-            && match receiver.recv_deadline(deadline) {
+            && match connection.turn.receive(receiver, deadline, soon) {
                 Ok(frame) => self.take_frame(connection, frame),
                 Err(error) => error.kind() == ErrorKind::TimedOut,
             };

@@ -12,13 +12,19 @@
 
 use super::client::{Shared, lock};
 use crate::RecvHalf;
-use crossing_sys::ErrorKind;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use crossing_sys::{ErrorKind, Result};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// How often the thread of the connection looks whether threads that wait still read.
 pub(super) const SLICE: Duration = Duration::from_millis(10);
+
+/// How long who reads for himself looks for the next frame before he sleeps, where they come densely: some times what it takes
+/// there and back, and less than falling asleep and being woken on another core.
+const MOMENT: Duration = Duration::from_micros(30);
+/// How many waits at most are slept through at once after looking was in vain.
+const MAX_REST: u32 = 1024;
 
 /// The place of the one who reads.
 #[derive(Debug)]
@@ -30,6 +36,9 @@ pub(super) struct Turn {
     kept: AtomicBool,
     /// Threads that wait for their replies and do not read.
     sleepers: AtomicUsize,
+    /// How many waits are slept through before the next that looks first, and how many the next time that it is in vain. Written by
+    /// whoever reads.
+    rest: [AtomicU32; 2],
 }
 
 #[derive(Debug)]
@@ -53,6 +62,7 @@ impl Turn {
             changed: Condvar::new(),
             kept: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
+            rest: [const { AtomicU32::new(1) }; 2],
         }
     }
 
@@ -98,6 +108,30 @@ impl Turn {
 
     pub(super) fn has_sleepers(&self) -> bool {
         self.sleepers.load(Ordering::SeqCst) > 0
+    }
+
+    /// Receives a frame until `deadline`. `soon`: it may come in a moment, and is looked for that long, unless that was in vain the
+    /// last times: where the other side has no core of its own, or is slow.
+    pub(super) fn receive<'r>(
+        &self,
+        receiver: &'r mut RecvHalf,
+        deadline: Option<Instant>,
+        soon: bool,
+    ) -> Result<&'r [u8]> {
+        if soon && !receiver.0.is_here() {
+            let [rest, next] = &self.rest;
+            // Relaxed: whoever reads has the place, whose lock publishes them.
+            match rest.load(Ordering::Relaxed) {
+                0 if look(receiver)? => next.store(1, Ordering::Relaxed),
+                0 => {
+                    let vain = next.load(Ordering::Relaxed);
+                    rest.store(vain, Ordering::Relaxed);
+                    next.store((vain * 2).min(MAX_REST), Ordering::Relaxed);
+                }
+                left => rest.store(left - 1, Ordering::Relaxed),
+            }
+        }
+        receiver.recv_deadline(deadline)
     }
 
     fn is_free(&self) -> bool {
@@ -148,6 +182,20 @@ impl Turn {
     }
 }
 
+/// Looks for a frame for a moment.
+fn look(receiver: &mut RecvHalf) -> Result<bool> {
+    let end = Instant::now() + MOMENT;
+    loop {
+        if receiver.0.has_arrived()? {
+            return Ok(true);
+        }
+        if Instant::now() >= end {
+            return Ok(false);
+        }
+        std::hint::spin_loop();
+    }
+}
+
 impl Shared {
     /// The thread of the connection.
     pub(super) fn keep_reading(&self) {
@@ -155,7 +203,7 @@ impl Shared {
             loop {
                 // Before the reply wakes who waits for it.
                 let wanted = self.turn.has_sleepers() && !self.turn.kept.load(Ordering::Relaxed);
-                if !self.read_one(&mut receiver, None) {
+                if !self.read_one(&mut receiver, None, false) {
                     return;
                 }
                 if wanted || (self.turn.has_sleepers() && !self.turn.kept.load(Ordering::Relaxed)) {
@@ -177,7 +225,7 @@ impl Shared {
             if deadline.is_some_and(|at| at <= Instant::now()) {
                 break;
             }
-            if !self.read_one(&mut receiver, deadline) {
+            if !self.read_one(&mut receiver, deadline, true) {
                 return;
             }
         }
@@ -185,8 +233,8 @@ impl Shared {
     }
 
     /// Reads a frame, or nothing until `deadline`; `false` when the connection has ended, and everybody was told.
-    fn read_one(&self, receiver: &mut RecvHalf, deadline: Option<Instant>) -> bool {
-        let reason = match receiver.recv_deadline(deadline) {
+    fn read_one(&self, receiver: &mut RecvHalf, deadline: Option<Instant>, soon: bool) -> bool {
+        let reason = match self.turn.receive(receiver, deadline, soon) {
             Ok(frame) => match self.take_frame(frame) {
                 Ok(()) => return true,
                 Err(what) => format!("the server breaks the protocol: {what}"),
@@ -211,3 +259,7 @@ impl Shared {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "turn_tests.rs"]
+mod tests;
