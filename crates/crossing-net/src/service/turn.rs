@@ -20,11 +20,8 @@ use std::time::{Duration, Instant};
 /// How often the thread of the connection looks whether threads that wait still read.
 pub(super) const SLICE: Duration = Duration::from_millis(10);
 
-/// How long who reads for himself looks for the next frame before he sleeps, where they come densely: some times what it takes
-/// there and back, and less than falling asleep and being woken on another core.
+/// How long who reads for himself looks for the next frame at most before he sleeps.
 const MOMENT: Duration = Duration::from_micros(30);
-/// How many waits at most are slept through at once after looking was in vain.
-const MAX_REST: u32 = 1024;
 
 /// The place of the one who reads.
 #[derive(Debug)]
@@ -36,9 +33,7 @@ pub(super) struct Turn {
     kept: AtomicBool,
     /// Threads that wait for their replies and do not read.
     sleepers: AtomicUsize,
-    /// How many waits are slept through before the next that looks first, and how many the next time that it is in vain. Written by
-    /// whoever reads.
-    rest: [AtomicU32; 2],
+    habit: Habit,
 }
 
 #[derive(Debug)]
@@ -62,7 +57,7 @@ impl Turn {
             changed: Condvar::new(),
             kept: AtomicBool::new(false),
             sleepers: AtomicUsize::new(0),
-            rest: [const { AtomicU32::new(1) }; 2],
+            habit: Habit::default(),
         }
     }
 
@@ -110,28 +105,23 @@ impl Turn {
         self.sleepers.load(Ordering::SeqCst) > 0
     }
 
-    /// Receives a frame until `deadline`. `soon`: it may come in a moment, and is looked for that long, unless that was in vain the
-    /// last times: where the other side has no core of its own, or is slow.
+    /// Receives a frame until `deadline`. `soon`: it may come in a moment, and is looked for that long where this has been faster.
     pub(super) fn receive<'r>(
         &self,
         receiver: &'r mut RecvHalf,
         deadline: Option<Instant>,
         soon: bool,
     ) -> Result<&'r [u8]> {
-        if soon && !receiver.0.is_here() {
-            let [rest, next] = &self.rest;
-            // Relaxed: whoever reads has the place, whose lock publishes them.
-            match rest.load(Ordering::Relaxed) {
-                0 if look(receiver)? => next.store(1, Ordering::Relaxed),
-                0 => {
-                    let vain = next.load(Ordering::Relaxed);
-                    rest.store(vain, Ordering::Relaxed);
-                    next.store((vain * 2).min(MAX_REST), Ordering::Relaxed);
-                }
-                left => rest.store(left - 1, Ordering::Relaxed),
-            }
+        if !soon || receiver.0.is_here() {
+            return receiver.recv_deadline(deadline);
         }
-        receiver.recv_deadline(deadline)
+        let (begun, looks) = (Instant::now(), self.habit.choose());
+        while looks && !receiver.0.has_arrived()? && begun.elapsed() < MOMENT {
+            std::hint::spin_loop();
+        }
+        let received = receiver.recv_deadline(deadline);
+        self.habit.learn(looks, begun.elapsed());
+        received
     }
 
     fn is_free(&self) -> bool {
@@ -182,17 +172,44 @@ impl Turn {
     }
 }
 
-/// Looks for a frame for a moment.
-fn look(receiver: &mut RecvHalf) -> Result<bool> {
-    let end = Instant::now() + MOMENT;
-    loop {
-        if receiver.0.has_arrived()? {
-            return Ok(true);
-        }
-        if Instant::now() >= end {
-            return Ok(false);
-        }
-        std::hint::spin_loop();
+/// Whether to look for a moment before sleeping: what has been faster on this connection. Looking is, where the other side answers
+/// at once and has a core of its own; on one core it keeps the other side from answering. Written by whoever has the place.
+#[derive(Debug)]
+struct Habit {
+    waits: AtomicU32,
+    /// How long a wait takes by sleeping and by looking, in nanoseconds, on a moving average.
+    takes: [AtomicU32; 2],
+}
+
+impl Default for Habit {
+    fn default() -> Self {
+        Self { waits: AtomicU32::new(0), takes: [const { AtomicU32::new(Self::LONG) }; 2] }
+    }
+}
+
+impl Habit {
+    /// Waits that take longer are no matter of looking or sleeping: they count as that.
+    const LONG: u32 = 2 * MOMENT.as_nanos() as u32;
+    /// How often the other way is tried: first, and later on.
+    const TRIED: [u32; 2] = [16, 128];
+
+    // Relaxed, all of them: whoever has the place writes, and its lock publishes.
+    fn choose(&self) -> bool {
+        let waits = self.waits.load(Ordering::Relaxed).wrapping_add(1);
+        self.waits.store(waits, Ordering::Relaxed);
+        let [sleeping, looking] = [0, 1].map(|way: usize| self.takes[way].load(Ordering::Relaxed));
+        // Clearly faster only: it costs the processor.
+        let better = u64::from(looking) * 4 < u64::from(sleeping) * 3;
+        let [first, later] = Self::TRIED;
+        let tried = waits.is_multiple_of(if waits < first * 16 { first } else { later });
+        better != tried
+    }
+
+    fn learn(&self, looked: bool, took: Duration) {
+        let took = u32::try_from(took.as_nanos()).map_or(Self::LONG, |took| took.min(Self::LONG));
+        let average = &self.takes[usize::from(looked)];
+        let before = average.load(Ordering::Relaxed);
+        average.store(before - before / 4 + took / 4, Ordering::Relaxed);
     }
 }
 
