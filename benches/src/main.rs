@@ -19,7 +19,8 @@ enum Bench {
         #[arg(long, default_value_t = 15)]
         rounds: usize,
     },
-    /// Sockets: streams, sessions, services and TLS against bare reads and writes, ZeroMQ, nng and Boost.Asio.
+    /// Sockets: streams, sessions, services and TLS against bare reads and writes, bare tokio and rustls,
+    /// ZeroMQ, nng, Boost.Asio, tonic, Cap'n Proto and iceoryx2.
     Net {
         /// Interleaved rounds of each measurement.
         #[arg(long, default_value_t = 9)]
@@ -49,6 +50,9 @@ enum Bench {
     /// One process of a topic's measurement (started by this program).
     #[command(hide = true)]
     TopicWorker(topic::Worker),
+    /// One process of a service's measurement (started by this program).
+    #[command(hide = true)]
+    ServiceWorker(net::services::Worker),
     /// One process of an echo server's measurement (started by this program).
     #[command(hide = true)]
     EchoWorker(net::echo::Worker),
@@ -71,6 +75,7 @@ fn main() {
     match Bench::parse() {
         Bench::Worker { kind, directory, milliseconds } => contended::work(&kind, &directory, milliseconds),
         Bench::QueueWorker(worker) => queue::work(&worker),
+        Bench::ServiceWorker(worker) => net::services::work(&worker),
         Bench::EchoWorker(worker) => net::echo::work(&worker),
         Bench::TopicWorker(worker) => topic::work(&worker),
         Bench::Topic { rounds, only } => table::print(&topic::rows(rounds, only.as_deref())),

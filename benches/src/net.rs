@@ -1,14 +1,15 @@
-//! Streams, sessions, services and TLS against bare reads and writes on the same kind of socket, and streams against
-//! ZeroMQ, nng and Boost.Asio.
+//! Streams, sessions, services and TLS against bare reads and writes on the same kind of socket, streams against ZeroMQ, nng and
+//! Boost.Asio, services against tonic, Cap'n Proto and iceoryx2.
 
 pub mod echo;
 mod peers;
+mod running;
+pub mod services;
+mod tls;
 
 use self::peers::{Library, Peers, Shape};
 use crate::table::{Row, Target, compare_by, text};
-use crossing_net::{
-    DevAuthority, Listener, RawStream, Service, Session, SessionOptions, Stream, StreamOptions, TlsOptions,
-};
+use crossing_net::{Listener, Service, Session, SessionOptions, Stream};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
@@ -233,47 +234,6 @@ fn session_one_way(tcp: bool, len: usize, count: u32) -> f64 {
     time
 }
 
-/// Round trips of raw bytes over TLS, and over TCP by the same calls.
-fn raw_trips(client: &StreamOptions, listener: &Listener) -> f64 {
-    let near: RawStream = client.raw().connect(listener.endpoint()).expect("connect");
-    let (far, _) = listener.accept_raw().expect("accept");
-    let echo = thread::spawn(move || {
-        let mut buffer = [0; LEN];
-        while let Ok(LEN) = far.read(&mut buffer) {
-            far.write_all(&buffer).expect("write");
-        }
-    });
-    let mut buffer = [1; LEN];
-    let mut trip = || {
-        near.write_all(&buffer).expect("write");
-        near.read(&mut buffer).expect("read");
-    };
-    (0..100).for_each(|_| trip());
-    let time = per(TRIPS, || (0..TRIPS).for_each(|_| trip()));
-    drop(near);
-    echo.join().expect("echo");
-    time
-}
-
-fn tls() -> (StreamOptions, Listener) {
-    let directory = std::env::temp_dir().join(format!("crossing-bench-tls-{}", std::process::id()));
-    let authority = DevAuthority::new("bench").expect("authority");
-    let issued =
-        authority.issue(&["localhost", "127.0.0.1"], std::time::Duration::from_secs(86_400)).expect("issue");
-    authority.write(&directory, &[("server", &issued)]).expect("write");
-    let (mut server, mut client) = (TlsOptions::new(), TlsOptions::new());
-    server.identity(directory.join("server.pem"), directory.join("server.key"));
-    client.trust_file(directory.join("ca.pem"));
-    let listener = Listener::options().tls(&server).bind("tls:127.0.0.1:0").expect("listen");
-    let mut options = Stream::options();
-    options.tls(&client);
-    // The files are read at the first connection.
-    let first = options.raw().connect(listener.endpoint()).expect("connect");
-    drop((first, listener.accept_raw()));
-    let _ = std::fs::remove_dir_all(directory);
-    (options, listener)
-}
-
 /// Where both sides run. The time of waking a thread on another core differs much from moment to moment, so the difference
 /// that a library makes is seen on one core.
 #[derive(Debug, Clone, Copy)]
@@ -312,6 +272,7 @@ fn size(len: usize) -> &'static str {
     match len {
         LEN => "64 B",
         KIB => "1 KiB",
+        65_536 => "64 KiB",
         _ => "1 MiB",
     }
 }
@@ -419,13 +380,8 @@ pub fn rows(rounds: usize, only: Option<&str>) -> Vec<Row> {
         );
     }
     against_libraries(&mut add);
-    let (options, listener) = tls();
-    add(
-        "tls: raw ping-pong of 64 B, against tcp".into(),
-        Target::None,
-        Box::new(|| raw_trips(&options, &listener)),
-        Box::new(|| bare_trips(true, LEN)),
-    );
+    tls::against_rustls(&mut add);
+    rows.extend(services::rows(rounds, only));
     rows.extend(echo::rows(rounds, only));
     rows
 }

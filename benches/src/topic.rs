@@ -10,7 +10,7 @@ mod local;
 mod raw;
 mod worker;
 
-pub use worker::{pin, work};
+pub use worker::{fill, pin, read, work};
 
 /// What one worker process does; the peers' program has the same arguments.
 #[derive(Debug, Clone, clap::Args)]
@@ -162,29 +162,31 @@ impl Drop for Ground {
     }
 }
 
+/// The peers' program with these features, if it can be built.
+pub fn built_peers(features: &[&str]) -> Option<PathBuf> {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/Cargo.toml");
+    let target =
+        std::env::current_exe().ok().and_then(|path| Some(path.parent()?.parent()?.join("peers")))?;
+    let mut command = Command::new("cargo");
+    command.args(["build", "--release", "--quiet", "--manifest-path"]).arg(&manifest);
+    command.arg("--target-dir").arg(&target).args(features).stderr(Stdio::null());
+    let built = command.status().is_ok_and(|status| status.success());
+    built.then(|| target.join("release/crossing-bench-peers"))
+}
+
 /// The peers' program, built if it can be, and whether it has Aeron.
 fn peers() -> (Option<PathBuf>, bool) {
-    let manifest = Path::new(env!("CARGO_MANIFEST_DIR")).join("peers/Cargo.toml");
-    let target = std::env::current_exe().ok().and_then(|path| Some(path.parent()?.parent()?.join("peers")));
-    let Some(target) = target else { return (None, false) };
-    let build = |features: &[&str]| {
-        let mut command = Command::new("cargo");
-        command.args(["build", "--release", "--quiet", "--manifest-path"]).arg(&manifest);
-        command.arg("--target-dir").arg(&target).args(features).stderr(Stdio::null());
-        command.status().is_ok_and(|status| status.success())
-    };
-    let program = target.join("release/crossing-bench-peers");
-    if build(&["--features", "aeron"]) {
+    if let Some(program) = built_peers(&["--features", "aeron"]) {
         return (Some(program), true);
     }
     eprintln!(
         "note: no Aeron here (its driver needs cmake 3.30, libclang and a C++ compiler); its rows are left out"
     );
-    if build(&[]) {
-        return (Some(program), false);
+    let program = built_peers(&[]);
+    if program.is_none() {
+        eprintln!("note: no iceoryx2 here (benches/peers does not build); its rows are left out");
     }
-    eprintln!("note: no iceoryx2 here (benches/peers does not build); its rows are left out");
-    (None, false)
+    (program, false)
 }
 
 fn alternate(rounds: usize, mut ours: impl FnMut() -> f64, mut theirs: impl FnMut() -> f64) -> [Vec<f64>; 2] {

@@ -1,11 +1,18 @@
 //! One process of a measurement: `PEER ROLE NAME COUNT LEN CORE`. Roles: `ping`, `echo` (spinning, payload written and read),
-//! `pub`, `sub` (one way, every message counted), `sleep-ping`, `sleep-echo` (by the peer's own means of waiting).
+//! `pub`, `sub` (one way, every message counted), `sleep-ping`, `sleep-echo` (by the peer's own means of waiting), `serve`, `ask-N`
+//! (requests and replies, N in flight).
 //! It speaks as the workers of `benches/src/topic` do: `ready`, then one line with nanoseconds.
 #![allow(unsafe_code)] // pinning, the clock
 
 #[cfg(feature = "aeron")]
 mod aeron;
+mod capnproto;
+#[rustfmt::skip]
+#[path = "generated/echo_capnp.rs"]
+mod echo_capnp;
+mod grpc;
 mod iceoryx;
+mod rpc;
 
 /// What to do.
 pub struct Task {
@@ -77,6 +84,14 @@ fn main() {
         "iceoryx2" => {
             pin(core);
             iceoryx::work(&task);
+        }
+        "tonic" => {
+            pin(core);
+            grpc::work(&task);
+        }
+        "capnp" => {
+            pin(core);
+            capnproto::work(&task);
         }
         #[cfg(feature = "aeron")]
         "aeron" => aeron::work(&task, core, pin),

@@ -1,12 +1,13 @@
 //! Echo servers with many connections, `crossing::tokio` streams against bare tokio: one process serves, on one thread of its
 //! own core; another asks on all connections by turns, by the same plain calls whoever serves.
 
+use super::running::Running;
 use super::{LEN, per};
 use crate::table::{Row, Target, compare_by, text};
 use crossing_wire::{DEFAULT_MAX_FRAME_LEN, Encoder, FRAME_HEADER_LEN, Kind};
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::Command;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Requests in one measurement, over all connections.
@@ -154,41 +155,10 @@ fn ask(worker: &Worker) {
     }
 }
 
-/// A running worker, and how to speak with it.
-struct Running {
-    child: Child,
-    input: Option<ChildStdin>,
-    lines: BufReader<ChildStdout>,
-}
-
-impl Running {
-    fn start(kind: &str, role: &str, connections: u32, address: &str) -> Self {
-        let mut command = Command::new(std::env::current_exe().expect("this program's path"));
-        command.args(["echo-worker", kind, role, &connections.to_string(), address]);
-        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("a worker");
-        let input = child.stdin.take();
-        let lines = BufReader::new(child.stdout.take().expect("its output"));
-        Self { child, input, lines }
-    }
-
-    fn line(&mut self) -> String {
-        let mut line = String::new();
-        self.lines.read_line(&mut line).expect("a line");
-        assert!(!line.is_empty(), "a worker ended");
-        line.trim().to_owned()
-    }
-
-    fn ask(&mut self) -> String {
-        self.input.as_mut().and_then(|input| writeln!(input).ok()).expect("a worker that listens");
-        self.line()
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        self.input = None;
-        let _ = self.child.wait();
-    }
+/// This program again, as one process.
+fn start(kind: &str, role: &str, connections: u32, address: &str) -> Running {
+    let mut command = Command::new(std::env::current_exe().expect("this program's path"));
+    Running::start(command.args(["echo-worker", kind, role, &connections.to_string(), address]))
 }
 
 /// A server with its client.
@@ -202,10 +172,10 @@ struct Pair {
 
 impl Pair {
     fn start(kind: &str, connections: u32) -> Self {
-        let mut server = Running::start(kind, "serve", connections, "");
+        let mut server = start(kind, "serve", connections, "");
         let address = server.line();
         let before = used(&mut server).0;
-        let mut client = Running::start(kind, "ask", connections, &address);
+        let mut client = start(kind, "ask", connections, &address);
         assert_eq!(client.line(), "ready");
         let memory = (used(&mut server).0 - before) / u64::from(connections);
         Self { client, server, connections, memory }

@@ -226,6 +226,11 @@ impl Link {
         })
     }
 
+    /// Whether a receive that leaves room took all that has arrived. What TLS received may be more than it gives out at once.
+    pub(crate) fn shows_all(&self) -> bool {
+        with_socket!(self, _socket => true, _tls => false)
+    }
+
     #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(crate) fn is_tls(&self) -> bool {
         with_socket!(self, _socket => false, _tls => true)

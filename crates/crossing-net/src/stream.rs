@@ -7,6 +7,8 @@
 mod faults;
 mod handles;
 mod options;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+mod tasks;
 mod vectored;
 
 pub(crate) use options::Settings;
@@ -18,7 +20,7 @@ use crate::{ErrorKind, Result, ToEndpoint};
 use crossing_sys::Error;
 use crossing_sys::file::Handle;
 use crossing_sys::local::Wait;
-use crossing_wire::{Decoder, Encoder, FRAME_HEADER_LEN, Kind};
+use crossing_wire::{Decoder, Encoder, Kind};
 use faults::{ended, is_waiting, protocol_error};
 use handles::Arrived;
 use std::io::{self, IoSlice};
@@ -51,6 +53,8 @@ pub struct Stream {
     /// The peer's introduction came, maybe to the other half.
     introduced: bool,
     send_ended: bool,
+    /// The last read took all that the system had.
+    drained: bool,
     /// Handles that came for frames.
     arrived: Arrived,
 }
@@ -68,6 +72,7 @@ impl Stream {
             sent: 0,
             handshake_until: Instant::now().checked_add(settings.handshake_timeout),
             send_ended: false,
+            drained: false,
             arrived,
         };
         // A new connection has room for the preamble; if it is dead already, the first use tells.
@@ -223,6 +228,7 @@ impl Stream {
             handshake_until: None,
             introduced: true,
             send_ended: true,
+            drained: false,
             arrived: std::mem::take(&mut self.arrived),
         };
         Ok((SendHalf(self), RecvHalf(receiving)))
@@ -278,80 +284,6 @@ impl Stream {
         &self.link
     }
 
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn shared_link(&self) -> Arc<Link> {
-        Arc::clone(&self.link)
-    }
-
-    /// Takes the peer's introduction; `false` while it has not come.
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn try_introduce(&mut self) -> Result<bool> {
-        self.handshake(Wait::Never)
-    }
-
-    /// Whether the peer's introduction is awaited, and until when at most.
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn awaits_introduction(&self) -> Option<Option<Instant>> {
-        let introduced = self.introduced || self.decoder.peer().is_some();
-        (!introduced).then_some(self.handshake_until)
-    }
-
-    /// Whether bytes of taken frames did not go yet.
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn has_unsent(&self) -> bool {
-        self.sent < self.out.len() || !self.link.flush().unwrap_or(true)
-    }
-
-    /// Passes on what was taken before; `false` while there is no room.
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn try_flush(&mut self) -> Result<bool> {
-        if !self.flush_wait(Wait::Never)? {
-            return Ok(false);
-        }
-        self.link.flush().map_err(|cause| self.link.error(cause, SEND))
-    }
-
-    /// Reads until a frame (or an error) is ready; `false` when there is nothing more to read now.
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn try_fill(&mut self) -> Result<bool> {
-        self.fill_until_ready(Wait::Never)
-    }
-
-    /// What [`try_fill`](Self::try_fill) made ready.
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn ready_frame(&mut self) -> Result<&[u8]> {
-        self.take()
-    }
-
-    /// As [`ready_frame`](Self::ready_frame), with its handles.
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn ready_frame_with_handles(&mut self) -> Result<(&[u8], Vec<Handle>)> {
-        self.take_with_handles()
-    }
-
-    /// Takes the end of sending; `false` while there is no room.
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn try_end_sending(&mut self) -> Result<bool> {
-        if self.send_ended {
-            return Ok(true);
-        }
-        if !self.send_wait_kind(Kind::End, &[], Wait::Never)? {
-            return Ok(false);
-        }
-        self.send_ended = true;
-        Ok(true)
-    }
-
-    /// Ends the direction of the connection, after everything went; `false` while there is no room for what TLS says then.
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(crate) fn try_end_direction(&self) -> Result<bool> {
-        match self.link.try_end_sending() {
-            // As in `end_sending_wait`.
-            Err(cause) if cause.kind() == io::ErrorKind::NotConnected => Ok(true),
-            other => other.map_err(|cause| self.link.error(cause, "end sending to")),
-        }
-    }
-
     pub(crate) fn end_sending_timeout(&mut self, timeout: Duration) -> Result<()> {
         self.end_sending_wait(Wait::at_most(timeout))
     }
@@ -393,17 +325,50 @@ impl Stream {
 
     /// Takes a frame; `false` when the wait ended before its first byte went.
     fn send_wait_kind(&mut self, kind: Kind, payload: &[u8], wait: Wait) -> Result<bool> {
+        self.send_pieces(kind, &[], payload, wait)
+    }
+
+    /// As [`send_deadline`](Self::send_deadline), of a frame in two pieces, the first a short one.
+    pub(crate) fn send_two_deadline(
+        &mut self,
+        (head, payload): (&[u8], &[u8]),
+        deadline: Option<Instant>,
+    ) -> Result<()> {
+        match self.send_pieces(Kind::Data, head, payload, until(deadline))? {
+            true => Ok(()),
+            false => Err(self.link.fault(ErrorKind::TimedOut, SEND).detail("the peer does not read")),
+        }
+    }
+
+    /// As [`try_send`](Self::try_send), of a frame in two pieces, the first a short one.
+    pub(crate) fn try_send_two(&mut self, (head, payload): (&[u8], &[u8])) -> Result<bool> {
+        self.send_pieces(Kind::Data, head, payload, Wait::Never)
+    }
+
+    /// Whether the next frame, or why there is none, has arrived. Does not wait.
+    pub(crate) fn has_arrived(&mut self) -> Result<bool> {
+        self.fill_until_ready(Wait::Never)
+    }
+
+    /// Whether it is here already: the system need not be asked.
+    pub(crate) fn is_here(&self) -> bool {
+        self.decoder.is_ready()
+    }
+
+    fn send_pieces(&mut self, kind: Kind, head: &[u8], payload: &[u8], wait: Wait) -> Result<bool> {
         if self.send_ended {
             return Err(self.link.fault(ErrorKind::ApiMisuse, SEND).detail("sending was ended on this side"));
         }
         if !self.handshake(wait)? || !self.flush_wait(wait)? {
             return Ok(false);
         }
-        let Ok(header) = self.encoder.header(kind, payload.len()) else {
-            return Err(self.too_large(payload.len()));
+        let len = head.len() + payload.len();
+        let Ok(header) = self.encoder.header(kind, len) else {
+            return Err(self.too_large(len));
         };
-        if payload.len() <= COPIED_LEN {
+        if len <= COPIED_LEN {
             self.out.extend_from_slice(&header);
+            self.out.extend_from_slice(head);
             self.out.extend_from_slice(payload);
             self.flush_wait(wait)?;
             if self.sent == 0 && !self.out.is_empty() {
@@ -412,17 +377,14 @@ impl Stream {
             }
             return Ok(true);
         }
-        self.send_long(header, payload, 0, wait)
+        if head.is_empty() {
+            return self.send_long(&header, payload, 0, wait);
+        }
+        self.send_long(&[&header, head].concat(), payload, 0, wait)
     }
 
-    /// Sends a frame from where it is, of which `sent` bytes went; `false` when the wait ended before its first byte went.
-    fn send_long(
-        &mut self,
-        header: [u8; FRAME_HEADER_LEN],
-        payload: &[u8],
-        mut sent: usize,
-        wait: Wait,
-    ) -> Result<bool> {
+    /// Sends a frame from where it is, behind its header, of which `sent` bytes went; `false` when the wait ended before its first byte went.
+    fn send_long(&mut self, header: &[u8], payload: &[u8], mut sent: usize, wait: Wait) -> Result<bool> {
         let whole = header.len() + payload.len();
         while sent < whole {
             let result = match header.get(sent..) {
@@ -551,6 +513,9 @@ impl Stream {
             if !self.fill(wait)? {
                 return Ok(false);
             }
+            if self.drained && wait == Wait::Never && !self.decoder.is_ready() && !self.decoder.ended() {
+                return Ok(false);
+            }
         }
         Ok(true)
     }
@@ -562,6 +527,9 @@ impl Stream {
 
     fn take_with_handles(&mut self) -> Result<(&[u8], Vec<Handle>)> {
         match self.decoder.next_frame() {
+            Ok(Some(frame)) if frame.kind == Kind::Data && frame.handles == 0 && self.arrived.max() == 0 => {
+                Ok((frame.payload, Vec::new()))
+            }
             Ok(Some(frame)) if frame.kind == Kind::Data => {
                 Ok((frame.payload, self.arrived.take(frame.handles, &self.link)?))
             }
@@ -601,7 +569,9 @@ impl Stream {
         let introduced = self.introduced || self.decoder.peer().is_some();
         let limit = self.handshake_until.filter(|_| !introduced);
         let wait = limit.map_or(wait, |limit| wait.no_later_than(limit));
-        match self.arrived.recv(&self.link, self.decoder.space(), wait) {
+        let space = self.decoder.space();
+        let room = space.len();
+        match self.arrived.recv(&self.link, space, wait) {
             Ok(0) => {
                 let error = self.link.fault(ErrorKind::Disconnected, RECV);
                 Err(match (introduced, self.decoder.buffered()) {
@@ -611,6 +581,7 @@ impl Stream {
                 })
             }
             Ok(len) => {
+                self.drained = len < room && self.link.shows_all() && self.arrived.max() == 0;
                 self.decoder.advance(len);
                 // At once, so that the limit for it ends; an error stays in the decoder for who asks for a frame.
                 let _ = self.decoder.next_preamble();

@@ -6,6 +6,9 @@ use std::fmt;
 /// How much room a decoder offers for reading ahead, in bytes, however small its limit is.
 const READ_AHEAD: usize = 64 << 10;
 
+/// How much room it has at first, in bytes: a connection that says little costs little.
+const FIRST_ROOM: usize = 1 << 10;
+
 /// A frame that arrived whole. The payload lies in the decoder's buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -89,13 +92,15 @@ pub enum DecodeError {
 
 /// Takes bytes as they arrive, in pieces of any size, and gives whole frames.
 ///
-/// Memory: at most `max_frame_len` plus 64 KiB, and only as much as really arrived (at most doubled), so that a header
-/// that announces a large frame costs nothing yet.
+/// Memory: at most `max_frame_len` plus 64 KiB. It begins with 1 KiB and grows with what really arrives, so that a header that
+/// announces a large frame costs nothing yet, and a connection that never has more than a short frame waiting stays small.
 #[derive(Debug)]
 pub struct Decoder {
     buffer: Vec<u8>,
     start: usize,
     end: usize,
+    /// The last read took all the room there was: there may be more to read at once.
+    filled: bool,
     max_frame_len: usize,
     peer: Option<Preamble>,
     ended: bool,
@@ -113,6 +118,7 @@ impl Decoder {
             buffer: Vec::new(),
             start: 0,
             end: 0,
+            filled: false,
             max_frame_len: max_frame_len.min(FRAME_LEN_LIMIT),
             peer: None,
             ended: false,
@@ -142,6 +148,7 @@ impl Decoder {
 
     /// Whether the peer said that it sends nothing more, and that frame was taken.
     #[must_use]
+    #[inline]
     pub fn ended(&self) -> bool {
         self.ended
     }
@@ -175,20 +182,25 @@ impl Decoder {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, held);
         }
-        if self.buffer.len() - self.end < wanted {
+        let small = self.buffer.len() < READ_AHEAD && self.filled;
+        if small || self.buffer.len() - self.end < wanted {
             let most = self.max_frame_len.saturating_add(FRAME_HEADER_LEN).max(READ_AHEAD);
-            let len = (self.buffer.len() * 2).clamp(READ_AHEAD, most).max(held + wanted);
+            let doubled = self.buffer.len() * if small { 4 } else { 2 };
+            // What a long frame needs comes all at once.
+            let least = if missing > FIRST_ROOM { READ_AHEAD } else { FIRST_ROOM };
+            let len = doubled.clamp(least, most).max(held + wanted);
             self.buffer.resize(len, 0);
         }
-        // Nothing is read beyond a long frame: it would have to be moved.
-        let end =
-            if missing > READ_AHEAD { self.buffer.len().min(self.end + missing) } else { self.buffer.len() };
+        self.filled = false;
+        // Nothing is read beyond a long frame, and little of a next one: it would have to be moved.
+        let end = self.buffer.len().min(self.end + missing.max(2 * READ_AHEAD));
         &mut self.buffer[self.end..end]
     }
 
     /// Says that `len` bytes were read into [`space`](Self::space); more than the space had counts as all of it.
     pub fn advance(&mut self, len: usize) {
         self.end = self.end.saturating_add(len).min(self.buffer.len());
+        self.filled = self.end == self.buffer.len();
     }
 
     /// Copies `bytes` in: for callers that have them already.
@@ -206,6 +218,7 @@ impl Decoder {
     ///
     /// # Errors
     /// [`DecodeError::BadMagic`] and [`DecodeError::VersionMismatch`].
+    #[inline]
     pub fn next_preamble(&mut self) -> Result<Option<Preamble>, DecodeError> {
         if let Some(error) = self.failed {
             return Err(error);
@@ -228,6 +241,7 @@ impl Decoder {
 
     /// Whether [`next_frame`](Self::next_frame) has something to say (a frame or an error) without more bytes.
     #[must_use]
+    #[inline]
     pub fn is_ready(&self) -> bool {
         let bytes = &self.buffer[self.start..self.end];
         if self.failed.is_some() {
@@ -253,6 +267,7 @@ impl Decoder {
     ///
     /// # Errors
     /// What is wrong with the bytes; the same on each later call.
+    #[inline]
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, DecodeError> {
         if self.next_preamble()?.is_none() {
             return Ok(None);
@@ -289,6 +304,7 @@ impl Decoder {
 
     /// The kind, length and number of handles of the frame at the beginning of `bytes`, checked; `None` while its header
     /// is incomplete.
+    #[inline]
     fn header(&self, bytes: &[u8]) -> Result<Option<(Kind, usize, u8)>, DecodeError> {
         if self.ended && !bytes.is_empty() {
             return Err(DecodeError::AfterEnd);

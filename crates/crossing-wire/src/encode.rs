@@ -58,6 +58,7 @@ impl Encoder {
 
     /// The longest payload that may be sent, in bytes.
     #[must_use]
+    #[inline]
     pub fn limit(&self) -> usize {
         self.limit
     }
@@ -89,6 +90,7 @@ impl Encoder {
     ///
     /// # Errors
     /// [`EncodeError::TooLarge`] when the receiver does not accept a payload of that length.
+    #[inline]
     pub fn header(&self, kind: Kind, len: usize) -> Result<[u8; FRAME_HEADER_LEN], EncodeError> {
         if len > self.limit {
             return Err(EncodeError::TooLarge { len, max: self.limit });
@@ -102,6 +104,7 @@ impl Encoder {
     ///
     /// # Errors
     /// As [`header`](Self::header); `out` is unchanged then.
+    #[inline]
     pub fn encode(&self, kind: Kind, payload: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let header = self.header(kind, payload.len())?;
         out.reserve(FRAME_HEADER_LEN + payload.len());

@@ -112,30 +112,36 @@ impl<'a> Call<'a> {
     /// Appends the payload of the frame to `out`. What no frame can say, a credit of no parts or an error without a number, is
     /// written and not read.
     pub fn encode(&self, out: &mut Vec<u8>) {
+        let (head, payload) = self.split();
+        out.extend_from_slice(&head);
+        out.extend_from_slice(payload);
+    }
+
+    /// The payload of the frame in two pieces, for who need not put them together.
+    #[must_use]
+    pub fn split(&self) -> ([u8; CALL_LEN], &'a [u8]) {
         let mut window = 0;
-        let (kind, word, payload): (u8, u32, &[u8]) = match self {
-            Self::Request { millis, window: 0, payload, .. } => (1, *millis, payload),
+        let (kind, word, payload): (u8, u32, &'a [u8]) = match *self {
+            Self::Request { millis, window: 0, payload, .. } => (1, millis, payload),
             Self::Request { millis, window: parts, payload, .. } => {
-                window = *parts;
-                (5, *millis, payload)
+                window = parts;
+                (5, millis, payload)
             }
             Self::Reply { payload, .. } => (2, 0, payload),
             Self::Failure { refusal, text, .. } => {
                 let code =
-                    Refusal::ALL.iter().find(|(known, _)| known == refusal).map_or(0, |(_, code)| *code);
+                    Refusal::ALL.iter().find(|(known, _)| *known == refusal).map_or(0, |(_, code)| *code);
                 (3, code, text)
             }
             Self::Cancel { .. } => (4, 0, &[]),
             Self::Part { payload, .. } => (6, 0, payload),
             Self::End { .. } => (7, 0, &[]),
-            Self::Credit { parts, .. } => (8, *parts, &[]),
-            Self::Error { code, text, .. } => (9, *code, text),
+            Self::Credit { parts, .. } => (8, parts, &[]),
+            Self::Error { code, text, .. } => (9, code, text),
         };
-        let [low, high] = window.to_le_bytes();
-        out.extend_from_slice(&[kind, 0, low, high]);
-        out.extend_from_slice(&word.to_le_bytes());
-        out.extend_from_slice(&self.id().to_le_bytes());
-        out.extend_from_slice(payload);
+        let ([low, high], [a, b, c, d]) = (window.to_le_bytes(), word.to_le_bytes());
+        let [e, f, g, h, i, j, k, l] = self.id().to_le_bytes();
+        ([kind, 0, low, high, a, b, c, d, e, f, g, h, i, j, k, l], payload)
     }
 
     /// Reads the payload of a frame.

@@ -3,9 +3,10 @@
 use super::ServiceOptions;
 use super::replies::{Parts, Replies};
 use super::several::Servers;
+use super::turn::Turn;
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 use crate::link::Link;
-use crate::{RecvHalf, SendHalf, Stream};
+use crate::{SendHalf, Stream};
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 use crossing_sys::wakers::Place;
 use crossing_sys::wakers::Wakers;
@@ -27,11 +28,23 @@ pub(super) struct Fault(pub(super) CallError, pub(super) Option<String>);
 /// What came of a request.
 type Answer = std::result::Result<Vec<u8>, Fault>;
 
-/// Where the answer comes, and the task that waits for it if none of the threads does.
+/// Where the answer comes.
 #[derive(Debug, Default)]
 pub(super) struct Slot {
-    answer: Mutex<(Option<Answer>, Option<Waker>)>,
+    state: Mutex<SlotState>,
+    /// The answer came, or the turn to read.
     came: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct SlotState {
+    answer: Option<Answer>,
+    /// The task that waits for it, if no thread does.
+    waker: Option<Waker>,
+    /// A thread waits for it that does not read.
+    sleeps: bool,
+    /// Nobody else reads: that thread may.
+    turn: bool,
 }
 
 /// What a request waits for.
@@ -47,7 +60,9 @@ struct Waiting {
     next: u64,
     /// Why no reply can come any more.
     dead: Option<String>,
-    /// Tasks that wait until another request may go.
+    /// Threads that wait until another request may go.
+    crowd: usize,
+    /// Tasks that do.
     wakers: Wakers,
 }
 
@@ -59,6 +74,7 @@ pub(super) struct Shared {
     /// A request was answered: another may go.
     room: Condvar,
     dead: AtomicBool,
+    pub(super) turn: Turn,
     max_in_flight: usize,
     name: String,
     /// Requests that are not wanted any more, which the server was not told yet: as many as may wait, at most.
@@ -88,12 +104,13 @@ impl Connection {
             waiting: Mutex::default(),
             room: Condvar::new(),
             dead: AtomicBool::new(false),
+            turn: Turn::new(receiver),
             max_in_flight: options.max_in_flight,
             name: name.clone(),
         });
         let reading = Arc::clone(&shared);
         let thread = thread::Builder::new().name("service-client".into());
-        thread.spawn(move || reading.read(receiver)).map_err(|cause| Error::os(cause, "connect to", name))?;
+        thread.spawn(move || reading.keep_reading()).map_err(|cause| Error::os(cause, "connect to", name))?;
         Ok(Self(shared))
     }
 }
@@ -180,6 +197,7 @@ impl Client {
         let parts = Arc::new(Parts::new(self.max_parts));
         let (shared, id) =
             self.send(request, self.max_parts, deadline, || Awaited::Many(Arc::clone(&parts)))?;
+        shared.turn.keep();
         Ok(Replies::new(shared, parts, id, self.max_parts, deadline))
     }
 
@@ -228,21 +246,46 @@ impl Call {
     /// As [`Client::call_timeout`].
     pub fn wait_deadline(self, deadline: impl Into<Option<Instant>>) -> Result<Vec<u8>> {
         let deadline = deadline.into();
-        let mut answer = lock(&self.slot.answer);
         loop {
-            if let Some(answer) = answer.0.take() {
+            if let Some(answer) = self.slot.take() {
+                // The turn may have come with it.
+                self.shared.hand_over();
                 return answer.map_err(|fault| self.shared.error(fault));
             }
-            answer = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
-                None => self.slot.came.wait(answer).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => {
-                    return Err(self.shared.error(late()));
-                }
+            if deadline.is_some_and(|at| at <= Instant::now()) {
+                self.shared.hand_over();
+                return Err(self.shared.error(late()));
+            }
+            match self.shared.turn.take() {
+                Some(receiver) => self.shared.read_until(receiver, deadline, || self.slot.is_answered()),
+                None => self.sleep(deadline),
+            }
+        }
+    }
+
+    /// Waits until the answer or the turn to read may have come.
+    fn sleep(&self, deadline: Option<Instant>) {
+        lock(&self.slot.state).sleeps = true;
+        self.shared.turn.begin_sleep();
+        // Whoever leaves the place from now on sees this one.
+        if let Some(receiver) = self.shared.turn.take() {
+            self.shared.turn.end_sleep();
+            lock(&self.slot.state).sleeps = false;
+            return self.shared.read_until(receiver, deadline, || self.slot.is_answered());
+        }
+        let mut state = lock(&self.slot.state);
+        while state.answer.is_none() && !state.turn {
+            state = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+                None => self.slot.came.wait(state).unwrap_or_else(PoisonError::into_inner),
+                Some(Duration::ZERO) => break,
                 Some(left) => {
-                    self.slot.came.wait_timeout(answer, left).unwrap_or_else(PoisonError::into_inner).0
+                    self.slot.came.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
         }
+        (state.sleeps, state.turn) = (false, false);
+        drop(state);
+        self.shared.turn.end_sleep();
     }
 }
 
@@ -287,15 +330,22 @@ impl Shared {
             if let Some(id) = self.enter(&mut waiting, &awaited)? {
                 break id;
             }
-            waiting = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+            // Replies are to come in, though nobody waits for them here.
+            self.turn.summon();
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                return Err(self.crowded());
+            }
+            waiting.crowd += 1;
+            waiting = match left {
                 None => self.room.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => return Err(self.crowded()),
                 Some(left) => self.room.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0,
             };
+            waiting.crowd -= 1;
         };
         drop(waiting);
-        let frame = Self::frame(id, window, deadline, request);
-        let sent = lock(&self.sender).send_deadline(&frame, deadline);
+        let (head, payload) = Self::message(id, window, deadline, request).split();
+        let sent = lock(&self.sender).0.send_two_deadline((&head, payload), deadline);
         sent.map_err(|error| {
             self.forget(id);
             self.not_sent(error)
@@ -323,13 +373,18 @@ impl Shared {
         self.error(Fault(CallError::DeadlinePassed, Some(text)))
     }
 
-    pub(super) fn frame(id: u64, window: u16, deadline: Option<Instant>, request: &[u8]) -> Vec<u8> {
+    fn message(id: u64, window: u16, deadline: Option<Instant>, request: &[u8]) -> Message<'_> {
         let millis = deadline.map_or(0, |at| {
             let left = at.saturating_duration_since(Instant::now()).as_millis();
             u32::try_from(left).unwrap_or(u32::MAX).max(1)
         });
+        Message::Request { id, millis, window, payload: request }
+    }
+
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn frame(id: u64, window: u16, deadline: Option<Instant>, request: &[u8]) -> Vec<u8> {
         let mut frame = Vec::with_capacity(CALL_LEN + request.len());
-        Message::Request { id, millis, window, payload: request }.encode(&mut frame);
+        Self::message(id, window, deadline, request).encode(&mut frame);
         frame
     }
 
@@ -354,6 +409,8 @@ impl Shared {
         waker: &Waker,
         awaited: impl Fn() -> Awaited,
     ) -> Option<Result<u64>> {
+        // Tasks wait, and do not read.
+        self.turn.keep();
         let mut waiting = lock(&self.waiting);
         waiting.wakers.leave(place);
         let entered = self.enter(&mut waiting, awaited).transpose();
@@ -377,7 +434,9 @@ impl Shared {
         let mut waiting = lock(&self.waiting);
         let known = waiting.slots.remove(&id).is_some();
         if known {
-            self.room.notify_one();
+            if waiting.crowd > 0 {
+                self.room.notify_one();
+            }
             waiting.wakers.wake_one();
         }
         known
@@ -399,28 +458,24 @@ impl Shared {
         }
     }
 
-    fn read(&self, mut receiver: RecvHalf) {
-        let reason = loop {
-            let frame = match receiver.recv() {
-                Ok(frame) => frame,
-                Err(error) => break format!("the server is gone: {error}"),
-            };
-            let done = match Message::decode(frame) {
-                Ok(Message::Part { id, payload }) => self.part(id, payload),
-                Ok(Message::Reply { id, payload }) => self.end(id, Ok(Some(payload))),
-                Ok(Message::End { id }) => self.end(id, Ok(None)),
-                Ok(Message::Failure { id, refusal, text }) => self.end(id, Err(refused(refusal, text))),
-                Ok(Message::Error { id, code, text }) => {
-                    let said = CallError::Application(ServiceError::read(code, text));
-                    self.end(id, Err(Fault(said, None)))
-                }
-                Ok(_) => Err("it sent what only clients send".to_owned()),
-                Err(error) => Err(error.to_string()),
-            };
-            if let Err(what) = done {
-                break format!("the server breaks the protocol: {what}");
+    /// Gives what came to whom it is for; an error if the server may not send that.
+    pub(super) fn take_frame(&self, frame: &[u8]) -> std::result::Result<(), String> {
+        match Message::decode(frame) {
+            Ok(Message::Part { id, payload }) => self.part(id, payload),
+            Ok(Message::Reply { id, payload }) => self.end(id, Ok(Some(payload))),
+            Ok(Message::End { id }) => self.end(id, Ok(None)),
+            Ok(Message::Failure { id, refusal, text }) => self.end(id, Err(refused(refusal, text))),
+            Ok(Message::Error { id, code, text }) => {
+                let said = CallError::Application(ServiceError::read(code, text));
+                self.end(id, Err(Fault(said, None)))
             }
-        };
+            Ok(_) => Err("it sent what only clients send".to_owned()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// Nothing comes any more: tells everybody who waits.
+    pub(super) fn die(&self, reason: String) {
         self.dead.store(true, Ordering::Release);
         let mut waiting = lock(&self.waiting);
         for awaited in std::mem::take(&mut waiting.slots).into_values() {
@@ -433,6 +488,20 @@ impl Shared {
         waiting.dead = Some(reason);
         self.room.notify_all();
         waiting.wakers.wake_all();
+    }
+
+    /// Gives the turn to read to a thread that waits.
+    pub(super) fn wake_a_sleeper(&self) {
+        let waiting = lock(&self.waiting);
+        for awaited in waiting.slots.values() {
+            let Awaited::One(slot) = awaited else { continue };
+            let mut state = lock(&slot.state);
+            if state.sleeps && state.answer.is_none() {
+                state.turn = true;
+                slot.came.notify_one();
+                return;
+            }
+        }
     }
 
     /// A part came.
@@ -463,9 +532,11 @@ impl Shared {
             let mut waiting = lock(&self.waiting);
             let Some(awaited) = waiting.slots.remove(&id) else { return Ok(()) };
             waiting.wakers.wake_one();
+            if waiting.crowd > 0 {
+                self.room.notify_one();
+            }
             awaited
         };
-        self.room.notify_one();
         match (awaited, answer) {
             (Awaited::One(slot), Ok(None)) => {
                 let what = "it answered in parts what wants one reply".to_owned();
@@ -483,13 +554,23 @@ impl Shared {
 }
 
 impl Slot {
+    fn take(&self) -> Option<Answer> {
+        lock(&self.state).answer.take()
+    }
+
+    fn is_answered(&self) -> bool {
+        lock(&self.state).answer.is_some()
+    }
+
     fn put(&self, answer: Answer) {
         let waker = {
-            let mut slot = lock(&self.answer);
-            slot.0 = Some(answer);
-            slot.1.take()
+            let mut state = lock(&self.state);
+            state.answer = Some(answer);
+            if state.sleeps {
+                self.came.notify_one();
+            }
+            state.waker.take()
         };
-        self.came.notify_one();
         if let Some(waker) = waker {
             waker.wake();
         }
@@ -498,10 +579,10 @@ impl Slot {
     /// Takes the answer; if it has not come, the task of `waker` waits for it.
     #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(super) fn take_or_wait(&self, waker: &Waker) -> Option<Answer> {
-        let mut slot = lock(&self.answer);
-        let answer = slot.0.take();
+        let mut state = lock(&self.state);
+        let answer = state.answer.take();
         if answer.is_none() {
-            slot.1 = Some(waker.clone());
+            state.waker = Some(waker.clone());
         }
         answer
     }

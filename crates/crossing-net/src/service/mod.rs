@@ -9,6 +9,7 @@ mod several;
 mod stream;
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 pub(crate) mod tokio;
+mod turn;
 
 pub use client::{Call, Client};
 pub use replies::Replies;

@@ -3,8 +3,9 @@
 use super::ServiceOptions;
 use super::client::lock;
 use super::stream::{ReplyStream, Ticket};
+use super::turn::{SLICE as TURN_SLICE, Turn};
 use crate::link::Link;
-use crate::{Endpoint, Listener, Peer, SendHalf, Stream};
+use crate::{Endpoint, Listener, Peer, RecvHalf, SendHalf, Stream};
 use crossing_sys::local::Wait;
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 use crossing_sys::wakers::Place;
@@ -32,6 +33,7 @@ pub(super) const REPLY: &str = "reply to";
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: Mutex<SendHalf>,
+    turn: Turn,
     /// Requests that were not answered.
     open: Mutex<HashMap<u64, Arc<Ticket>>>,
     pub(super) peer: Peer,
@@ -47,6 +49,8 @@ struct Shared {
     listener: Listener,
     requests: Mutex<VecDeque<Request>>,
     came: Condvar,
+    /// Threads that wait for one; changed under the lock of the requests.
+    waiting: AtomicUsize,
     /// Tasks that wait for one.
     wakers: Mutex<Wakers>,
     connections: Mutex<Vec<Weak<Connection>>>,
@@ -61,7 +65,8 @@ struct Shared {
 /// last of them. Who waits for an answer then is told that the server left.
 ///
 /// # Platform-specific behavior
-/// Everywhere: one thread accepts, and each client has one that reads.
+/// Everywhere: one thread accepts, and each client has one that reads; the only client's connection is read by a thread that waits
+/// for a request, as long as requests come.
 #[derive(Debug, Clone)]
 pub struct Server {
     shared: Arc<Shared>,
@@ -82,6 +87,7 @@ impl Server {
             listener,
             requests: Mutex::default(),
             came: Condvar::new(),
+            waiting: AtomicUsize::new(0),
             wakers: Mutex::default(),
             connections: Mutex::default(),
             clients: AtomicUsize::new(0),
@@ -159,16 +165,27 @@ impl Server {
                 }
                 return Ok(request);
             }
-            requests = match deadline.map(|at| at.saturating_duration_since(Instant::now())) {
+            let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
+            if left == Some(Duration::ZERO) {
+                let name = self.endpoint().to_string();
+                return Err(Error::new(ErrorKind::TimedOut, "receive a request on", name));
+            }
+            // Relaxed: under the lock. Before the look at the connection: whoever leaves it from now on sees that somebody waits.
+            self.shared.waiting.fetch_add(1, Ordering::Relaxed);
+            if let Some((connection, receiver)) = self.shared.only_connection() {
+                self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
+                drop(requests);
+                self.shared.read_for_all(&connection, receiver, deadline);
+                requests = lock(&self.shared.requests);
+                continue;
+            }
+            requests = match left {
                 None => self.shared.came.wait(requests).unwrap_or_else(PoisonError::into_inner),
-                Some(Duration::ZERO) => {
-                    let name = self.endpoint().to_string();
-                    return Err(Error::new(ErrorKind::TimedOut, "receive a request on", name));
-                }
                 Some(left) => {
                     self.shared.came.wait_timeout(requests, left).unwrap_or_else(PoisonError::into_inner).0
                 }
             };
+            self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
         }
     }
 }
@@ -382,8 +399,8 @@ impl Connection {
         deadline: Option<Instant>,
         now: bool,
     ) -> Result<bool> {
-        let mut frame = Vec::new();
-        message.encode(&mut frame);
+        let (head, payload) = message.split();
+        let frame = (&head[..], payload);
         let mut sender = if now {
             match self.sender.try_lock() {
                 Ok(sender) => sender,
@@ -395,9 +412,9 @@ impl Connection {
         };
         let patience = Instant::now() + self.slow;
         let mut result = match deadline.filter(|at| *at < patience) {
-            _ if now => sender.try_send(&frame),
-            None => sender.send_deadline(&frame, patience).map(|()| true),
-            Some(at) => match sender.send_deadline(&frame, at) {
+            _ if now => sender.0.try_send_two(frame),
+            None => sender.0.send_two_deadline(frame, Some(patience)).map(|()| true),
+            Some(at) => match sender.0.send_two_deadline(frame, Some(at)) {
                 Err(error) if error.kind() == ErrorKind::TimedOut => Ok(false),
                 other => other.map(|()| true),
             },
@@ -440,11 +457,12 @@ impl Shared {
     }
 
     fn read(&self, stream: Stream, peer: Peer) {
-        let Ok((sender, mut receiver)) = stream.split() else { return };
+        let Ok((sender, receiver)) = stream.split() else { return };
         let connection = Arc::new(Connection {
             #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
             link: sender.0.shared_link(),
             sender: Mutex::new(sender),
+            turn: Turn::new(receiver),
             open: Mutex::default(),
             peer,
             slow: self.slow,
@@ -454,38 +472,117 @@ impl Shared {
             let mut connections = lock(&self.connections);
             connections.retain(|known| known.strong_count() > 0);
             connections.push(Arc::downgrade(&connection));
+            // None is the only one now: each is read by its thread.
+            connections.iter().filter_map(Weak::upgrade).for_each(|known| known.turn.summon());
         }
-        while !connection.cut.load(Ordering::Acquire) && !self.closed.load(Ordering::Acquire) {
-            let frame = match receiver.recv_timeout(CLIENT_SLICE) {
-                Ok(frame) => frame,
-                Err(error) if error.kind() == ErrorKind::TimedOut => continue,
-                Err(_) => break,
-            };
-            match Message::decode(frame) {
-                Ok(Message::Request { id, millis, window, payload }) => {
-                    if !self.take(&connection, id, millis, window, payload) {
-                        break;
-                    }
+        while let Some(mut receiver) = connection.turn.await_place() {
+            loop {
+                // Before the request wakes who waits for it.
+                let wanted = self.waiting.load(Ordering::Relaxed) > 0 && self.has_one_client();
+                if !self.read_one(&connection, &mut receiver, Some(Instant::now() + CLIENT_SLICE), false) {
+                    break;
                 }
-                Ok(Message::Cancel { id }) => {
-                    if let Some(ticket) = lock(&connection.open).remove(&id) {
-                        ticket.cancel();
-                    }
+                if wanted {
+                    break;
                 }
-                // One that was answered meanwhile needs none.
-                Ok(Message::Credit { id, parts }) => {
-                    if let Some(ticket) = lock(&connection.open).get(&id) {
-                        ticket.grant(parts);
-                    }
-                }
-                _ => break,
             }
+            connection.turn.put_back(receiver);
+            self.hand_over();
         }
         // Requests that are being answered keep the connection; its client must not wait for them.
         let _ = lock(&connection.sender).0.end_sending_timeout(Duration::from_millis(100));
         for (_, ticket) in lock(&connection.open).drain() {
             ticket.cancel();
         }
+    }
+
+    fn has_one_client(&self) -> bool {
+        self.clients.load(Ordering::Relaxed) == 1
+    }
+
+    /// The connection of the only client, for a thread that waits for a request, if nobody reads it.
+    fn only_connection(&self) -> Option<(Arc<Connection>, RecvHalf)> {
+        if !self.has_one_client() {
+            return None;
+        }
+        let only = {
+            let connections = lock(&self.connections);
+            let mut living = connections.iter().filter_map(Weak::upgrade);
+            let connection = living.next()?;
+            living.next().is_none().then_some(connection)?
+        };
+        let receiver = only.turn.take()?;
+        Some((only, receiver))
+    }
+
+    /// Reads the connection of the only client until a request has come. When that takes a while, or the client is not the only one
+    /// any more, the thread of the connection reads again.
+    fn read_for_all(&self, connection: &Arc<Connection>, mut receiver: RecvHalf, deadline: Option<Instant>) {
+        let slice = Instant::now() + TURN_SLICE;
+        let until = deadline.map_or(slice, |at| at.min(slice));
+        while lock(&self.requests).is_empty() {
+            if !self.has_one_client() || Instant::now() >= until {
+                connection.turn.summon();
+                break;
+            }
+            if !self.read_one(connection, &mut receiver, Some(until), true) {
+                break;
+            }
+        }
+        connection.turn.put_back(receiver);
+        self.hand_over();
+    }
+
+    /// Lets another thread that waits read.
+    fn hand_over(&self) {
+        let requests = lock(&self.requests);
+        let waiting = self.waiting.load(Ordering::Relaxed) > 0;
+        drop(requests);
+        if waiting {
+            self.came.notify_one();
+        }
+    }
+
+    /// Reads a frame, or nothing until `deadline`; `false` when the connection has ended. `soon`: one may come in a moment.
+    fn read_one(
+        &self,
+        connection: &Arc<Connection>,
+        receiver: &mut RecvHalf,
+        deadline: Option<Instant>,
+        soon: bool,
+    ) -> bool {
+        let ended = connection.cut.load(Ordering::Acquire) || self.closed.load(Ordering::Acquire);
+        let goes_on = !ended
+            && match connection.turn.receive(receiver, deadline, soon) {
+                Ok(frame) => self.take_frame(connection, frame),
+                Err(error) => error.kind() == ErrorKind::TimedOut,
+            };
+        if !goes_on {
+            connection.turn.end();
+        }
+        goes_on
+    }
+
+    /// `false` when the client breaks the protocol.
+    fn take_frame(&self, connection: &Arc<Connection>, frame: &[u8]) -> bool {
+        match Message::decode(frame) {
+            Ok(Message::Request { id, millis, window, payload }) => {
+                return self.take(connection, id, millis, window, payload);
+            }
+            Ok(Message::Cancel { id }) => {
+                if let Some(ticket) = lock(&connection.open).remove(&id) {
+                    ticket.cancel();
+                }
+            }
+            // One that was answered meanwhile needs none.
+            Ok(Message::Credit { id, parts }) => {
+                if let Some(ticket) = lock(&connection.open).get(&id) {
+                    ticket.grant(parts);
+                }
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// Puts a request into the queue; `false` when its client breaks the protocol.
@@ -513,8 +610,14 @@ impl Shared {
             ticket,
             answered: false,
         };
-        lock(&self.requests).push_back(request);
-        self.came.notify_one();
+        let waiting = {
+            let mut requests = lock(&self.requests);
+            requests.push_back(request);
+            self.waiting.load(Ordering::Relaxed) > 0
+        };
+        if waiting {
+            self.came.notify_one();
+        }
         lock(&self.wakers).wake_one();
         true
     }

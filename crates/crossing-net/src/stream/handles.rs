@@ -310,7 +310,7 @@ impl Stream {
         }
         let sent = std::mem::take(&mut self.sent);
         self.out.clear();
-        self.send_long(header, frame, sent, wait)
+        self.send_long(&header, frame, sent, wait)
     }
 }
 

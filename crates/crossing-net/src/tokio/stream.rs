@@ -128,7 +128,8 @@ impl Stream {
     /// As [`crate::Stream::send`].
     pub async fn send(&mut self, frame: &[u8]) -> Result<()> {
         self.attempt(Interest::WRITABLE, |stream| stream.try_send(frame)).await?;
-        self.flush().await
+        // Mostly all of it went at once.
+        if self.watched.get_ref().turn.with(|| self.inner.has_unsent()) { self.flush().await } else { Ok(()) }
     }
 
     /// Sends one frame that is made of all `parts`, as [`crate::Stream::send_vectored`]: it is ready when the system took all of
@@ -239,7 +240,14 @@ impl Stream {
     /// # Errors
     /// As [`crate::Stream::recv`].
     pub async fn recv(&mut self) -> Result<&[u8]> {
-        self.attempt(Interest::READABLE, crate::Stream::try_fill).await?;
+        if self.inner.needs_reading() {
+            // The reactor tells each change once, the first of all that there is something: so it is asked before the system,
+            // unless bytes may lie between the system and the frames.
+            let directly = !self.inner.is_plain();
+            self.attempt_by(directly, Interest::READABLE, crate::Stream::try_fill).await?;
+        } else {
+            tokio::task::coop::consume_budget().await;
+        }
         self.inner.ready_frame()
     }
 
@@ -293,15 +301,25 @@ impl Stream {
     pub(super) async fn attempt(
         &mut self,
         interest: Interest,
+        attempt: impl FnMut(&mut crate::Stream) -> Result<bool>,
+    ) -> Result<()> {
+        self.attempt_by(true, interest, attempt).await
+    }
+
+    /// The same; the first attempt is made at once, or only when the reactor says that it is worth it.
+    async fn attempt_by(
+        &mut self,
+        mut directly: bool,
+        interest: Interest,
         mut attempt: impl FnMut(&mut crate::Stream) -> Result<bool>,
     ) -> Result<()> {
         // A connection that always has something leaves the other tasks their turn.
         tokio::task::coop::consume_budget().await;
         let Self { inner, watched, name } = self;
         let turn = watched.get_ref();
+        let plain = inner.is_plain();
         loop {
-            // Directly: tokio hears of changes only, so all that is there must be used up before waiting.
-            if turn.with(|| attempt(inner))? {
+            if directly && turn.with(|| attempt(inner))? {
                 return Ok(());
             }
             let introduction = inner.awaits_introduction();
@@ -317,14 +335,24 @@ impl Stream {
                 Some(limit) => match tokio::time::timeout_at(limit.into(), waiting).await {
                     Ok(waited) => waited,
                     // The next attempt tells that the time is over.
-                    Err(_) => continue,
+                    Err(_) => {
+                        directly = true;
+                        continue;
+                    }
                 },
             };
             let mut guard = waited.map_err(|cause| failed(cause, name))?;
-            if turn.with(|| attempt(inner))? {
+            inner.take_drained();
+            let done = turn.with(|| attempt(inner))?;
+            let drained = inner.take_drained();
+            // The attempt used up what it was told of. What came since is not forgotten by this.
+            if !done || drained && interest.is_readable() {
+                forget(&mut guard, if done { Interest::READABLE } else { interest });
+            }
+            if done {
                 return Ok(());
             }
-            forget(&mut guard, interest);
+            directly = !plain;
         }
     }
 }
