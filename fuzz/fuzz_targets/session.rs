@@ -196,7 +196,11 @@ impl Pair {
             Received::Message(bytes) => {
                 assert!(bytes.len() <= self.config.max_message_len.max(256 - NUMBERS_LEN));
                 if !self.touched {
-                    assert_eq!(bytes, message(1 - side, self.got[side], bytes.len()), "lost, doubled or out of order");
+                    assert_eq!(
+                        bytes,
+                        message(1 - side, self.got[side], bytes.len()),
+                        "lost, doubled or out of order"
+                    );
                 }
                 self.got[side] += 1;
             }
@@ -275,7 +279,8 @@ impl Pair {
             3 => frame(Kind::Refuse, &[input.byte() % 6], &mut bytes),
             4 => frame(Kind::Accept, &[&numbers[..], &[0; 8]].concat(), &mut bytes),
             5 => {
-                let open = [&[7; 16][..], &one, &two, &[0, 9, 0, 0, 9, 0, 0, 0], &[input.byte() % 2], &[0; 7]];
+                let open =
+                    [&[7; 16][..], &one, &two, &[0, 9, 0, 0, 9, 0, 0, 0], &[input.byte() % 2], &[0; 7]];
                 frame(Kind::Open, &open.concat(), &mut bytes);
             }
             _ => {
@@ -328,7 +333,8 @@ impl Pair {
         }
         if let Some(session) = &mut self.sides[side] {
             while session.poll_event().is_some() {}
-            let _ = (session.is_drained(), session.is_complete(), session.is_readable(), session.first_failure());
+            let _ =
+                (session.is_drained(), session.is_complete(), session.is_readable(), session.first_failure());
         }
     }
 
