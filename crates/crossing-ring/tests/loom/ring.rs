@@ -353,6 +353,24 @@ fn a_blocked_publisher_hears_that_there_is_room() {
     });
 }
 
+/// Under `Block` the publisher overwrites what all have read, and nothing else.
+#[test]
+fn what_was_read_before_the_cursor_moved_may_be_overwritten() {
+    super::model(3, || {
+        let shared = Arc::new((Chunk::new(), AtomicU64::new(0)));
+        shared.0.write(body(0));
+        let theirs = shared.clone();
+        let subscriber = thread::spawn(move || {
+            assert_eq!(theirs.0.read(), body(0));
+            words::note(&theirs.1, 1);
+        });
+        if words::position(&shared.1) >= 1 {
+            shared.0.write(body(1));
+        }
+        subscriber.join().unwrap();
+    });
+}
+
 /// What `settle` is for, without the fence that loom's bell makes: of two who write and then look one sees the other.
 #[test]
 fn a_reader_that_settles_sees_who_waits_for_it() {
@@ -371,6 +389,23 @@ fn a_reader_that_settles_sees_who_waits_for_it() {
         words::settle();
         let rings = sleeps.load(Ordering::Relaxed) == 1;
         assert!(publisher.join().unwrap() || rings, "it sleeps on");
+    });
+}
+
+/// An event orders what its notifier did before, as a message does.
+#[test]
+fn what_was_done_before_a_notification_is_seen_after_it() {
+    super::model(3, || {
+        let shared = Arc::new((Chunk::new(), AtomicU64::new(0)));
+        let theirs = shared.clone();
+        let notifier = thread::spawn(move || {
+            theirs.0.write(body(0));
+            words::set_id(&theirs.1, 3);
+        });
+        if words::take_ids(&shared.1) == 1 << 3 {
+            assert_eq!(shared.0.read(), body(0));
+        }
+        notifier.join().unwrap();
     });
 }
 
