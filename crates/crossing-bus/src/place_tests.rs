@@ -315,7 +315,8 @@ fn members_are_as_accessible_as_their_topic() {
         notifier.notify(2).unwrap();
         assert_eq!(*subscriber.recv_timeout(LONG).unwrap(), 1);
         assert!(waiter.wait_timeout(LONG).unwrap().unwrap().contains(2));
-        let segments = [format!("topic/{name}/"), format!("event/{name}/")].map(|under| registry::list_under(&under));
+        let segments =
+            [format!("topic/{name}/"), format!("event/{name}/")].map(|under| registry::list_under(&under));
         let segments: Vec<_> = segments.into_iter().flat_map(Result::unwrap).collect();
         assert!(segments.len() >= 5, "a ring, cursors, two bells and an event: {segments:?}");
         for segment in segments {

@@ -38,7 +38,12 @@ fn errors_say_what_to_do() {
     fails(&dir, &["pub", "shm:quiet", "x", "--wait", "1", "--timeout", "50ms"], 4, &["0 subscribers of 1"]);
     fails(&dir, &["pub", "shm:quiet", "x", "--depth", "5"], 2, &["power of two"]);
     for rate in ["0", "-1", "nan", "often", "1e-300", "1e-9"] {
-        fails(&dir, &["pub", "shm:quiet", "x", "--count", "2", &format!("--rate={rate}")], 2, &["rate", rate]);
+        fails(
+            &dir,
+            &["pub", "shm:quiet", "x", "--count", "2", &format!("--rate={rate}")],
+            2,
+            &["rate", rate],
+        );
     }
     ok(&dir, &["pub", "shm:quiet", "x", "--count", "2", "--rate=1e300"]);
 }

@@ -236,7 +236,8 @@ fn what_the_kernel_does_not_allow_names_its_setting() {
     let [posix, systemv, _] = all_places();
     for (place, setting) in [(&posix, "fs.mqueue.msgsize_max"), (&systemv, "kernel.msgmax")] {
         if exists(place) {
-            let error = Queue::<[u8]>::options().capacity(1).max_len(1 << 30).create(&place.0).expect_err("created");
+            let error =
+                Queue::<[u8]>::options().capacity(1).max_len(1 << 30).create(&place.0).expect_err("created");
             assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
             assert!(error.to_string().contains(setting), "{error}");
             assert!(Queue::<[u8]>::options().open(&place.0).is_err(), "nothing is left of {}", place.0);
