@@ -328,6 +328,21 @@ fn members_are_as_accessible_as_their_topic() {
     }
 }
 
+#[test]
+fn deadlines_and_iterators_receive() {
+    let name = unique_name("place");
+    let topic = Topic::<u64>::options().overflow(Overflow::Block).open(&name).unwrap();
+    let (publisher, mut subscriber) = (topic.publisher().unwrap(), topic.subscriber().unwrap());
+    let past = std::time::Instant::now();
+    assert!(matches!(subscriber.recv_deadline(past), Err(RecvError::TimedOut)));
+    (0..6).for_each(|number| publisher.send(&number).unwrap());
+    assert_eq!(*subscriber.recv_deadline(past + LONG).unwrap(), 0);
+    let waited: Vec<u64> = subscriber.iter().take(2).map(|sample| *sample.unwrap()).collect();
+    assert_eq!(waited, [1, 2]);
+    assert_eq!(subscriber.try_iter().map(|sample| *sample).collect::<Vec<_>>(), [3, 4, 5]);
+    assert!(subscriber.try_iter().next().is_none());
+}
+
 #[cfg(unix)]
 fn mode(path: &std::path::Path) -> u32 {
     use std::os::unix::fs::PermissionsExt;
