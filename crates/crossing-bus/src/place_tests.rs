@@ -302,6 +302,54 @@ fn limits_are_kept_and_named() {
 }
 
 #[test]
+fn members_are_as_accessible_as_their_topic() {
+    use crossing_shm::registry;
+    use crossing_sys::file::Access;
+    for access in [Access::Private, Access::Group, Access::World] {
+        let name = unique_name("place");
+        let topic = Topic::<u64>::options().access(access).open(&name).unwrap();
+        let event = Event::options().access(access).open(&name).unwrap();
+        let (publisher, mut subscriber) = (topic.publisher().unwrap(), topic.subscriber().unwrap());
+        let (mut notifier, mut waiter) = (event.notifier().unwrap(), event.waiter().unwrap());
+        publisher.send(&1).unwrap();
+        notifier.notify(2).unwrap();
+        assert_eq!(*subscriber.recv_timeout(LONG).unwrap(), 1);
+        assert!(waiter.wait_timeout(LONG).unwrap().unwrap().contains(2));
+        let segments =
+            [format!("topic/{name}/"), format!("event/{name}/")].map(|under| registry::list_under(&under));
+        let segments: Vec<_> = segments.into_iter().flat_map(Result::unwrap).collect();
+        assert!(segments.len() >= 5, "a ring, cursors, two bells and an event: {segments:?}");
+        for segment in segments {
+            let found = registry::inspect(&segment.name).unwrap();
+            assert_eq!(found.access, access, "{}", segment.name);
+            #[cfg(unix)]
+            assert_eq!(mode(&found.path), [0o600, 0o660, 0o666][access as usize], "{}", segment.name);
+        }
+    }
+}
+
+#[test]
+fn deadlines_and_iterators_receive() {
+    let name = unique_name("place");
+    let topic = Topic::<u64>::options().overflow(Overflow::Block).open(&name).unwrap();
+    let (publisher, mut subscriber) = (topic.publisher().unwrap(), topic.subscriber().unwrap());
+    let past = std::time::Instant::now();
+    assert!(matches!(subscriber.recv_deadline(past), Err(RecvError::TimedOut)));
+    (0..6).for_each(|number| publisher.send(&number).unwrap());
+    assert_eq!(*subscriber.recv_deadline(past + LONG).unwrap(), 0);
+    let waited: Vec<u64> = subscriber.iter().take(2).map(|sample| *sample.unwrap()).collect();
+    assert_eq!(waited, [1, 2]);
+    assert_eq!(subscriber.try_iter().map(|sample| *sample).collect::<Vec<_>>(), [3, 4, 5]);
+    assert!(subscriber.try_iter().next().is_none());
+}
+
+#[cfg(unix)]
+fn mode(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[test]
 fn every_way_of_waiting_receives() {
     for waiting in [Waiting::Sleep, Waiting::Spin, Waiting::Adaptive(Duration::from_micros(20))] {
         let name = unique_name("place");

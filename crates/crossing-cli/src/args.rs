@@ -1,7 +1,7 @@
 //! The one definition of every flag; help and usage errors follow from it.
 
 use crate::net_args::{NetArgs, SocketType};
-use crate::units::{parse_duration, parse_size};
+use crate::units::{parse_duration, parse_rate, parse_size};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::ffi::OsString;
 use std::time::Duration;
@@ -390,8 +390,8 @@ pub struct PubArgs {
     #[arg(long, short = 'n', default_value_t = 1)]
     pub count: u64,
     /// Messages a second; as fast as possible unless given
-    #[arg(long)]
-    pub rate: Option<f64>,
+    #[arg(long, value_parser = parse_rate)]
+    pub rate: Option<Duration>,
     /// A message of so many bytes instead of DATA
     #[arg(long, value_parser = parse_size, conflicts_with = "data")]
     pub size: Option<u64>,

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The longest time between two of a rate: a year.
+const SLOWEST: Duration = Duration::from_secs(366 * 24 * 3600);
+
 /// Parses `4096`, `64K`, `64KiB`, `1M`, `2GiB`, `0x1000`: powers of 1024.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let bad = || format!("\"{text}\" is not a size; write bytes, or a number with K, M, G or T (64K, 1MiB)");
@@ -40,6 +43,19 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         _ => return Err(bad()),
     };
     Duration::try_from_secs_f64(seconds).map_err(|_| bad())
+}
+
+/// Parses how many a second, `10` or `0.5`: the time from one to the next.
+pub fn parse_rate(text: &str) -> Result<Duration, String> {
+    let bad = || format!("\"{text}\" is not a rate; write how many a second, more than 0 (10, 0.5)");
+    let number: f64 = text.parse().map_err(|_| bad())?;
+    if number.is_nan() || number <= 0.0 {
+        return Err(bad());
+    }
+    Duration::try_from_secs_f64(1.0 / number)
+        .ok()
+        .filter(|pause| *pause <= SLOWEST)
+        .ok_or_else(|| format!("\"{text}\" is less than one a year"))
 }
 
 /// A time with three significant figures and its unit: `870 ns`, `12.3 us`, `4.56 ms`, `1.20 s`.

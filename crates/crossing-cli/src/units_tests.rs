@@ -23,6 +23,16 @@ fn durations_take_their_unit() {
 }
 
 #[test]
+fn rates_are_the_time_from_one_to_the_next() {
+    for (text, micros) in [("10", 100_000), ("0.5", 2_000_000), ("1e6", 1), ("inf", 0)] {
+        assert_eq!(parse_rate(text), Ok(Duration::from_micros(micros)), "{text}");
+    }
+    for text in ["", "0", "-0", "-1", "nan", "often", "1e-300", "1e-9"] {
+        assert!(parse_rate(text).is_err(), "{text} must be refused");
+    }
+}
+
+#[test]
 fn times_show_three_figures() {
     for (nanos, text) in
         [(870, "870 ns"), (12_345, "12.3 us"), (4_560_000, "4.56 ms"), (1_200_000_000, "1.20 s")]

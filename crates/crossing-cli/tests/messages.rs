@@ -86,6 +86,25 @@ fn shared_queues_browse_give_back_bury_and_purge() {
 }
 
 #[test]
+fn one_that_follows_receives_until_it_is_ended_and_nothing_that_expired() {
+    let dir = RuntimeDirGuard::new();
+    let queue = "shm:followed";
+    ok(&dir, &["queue", "create", queue]);
+    ok(&dir, &["send", queue, "stale", "--ttl", "1ms"]);
+    std::thread::sleep(Duration::from_millis(10));
+    let mut follower = crossing(&dir, &["recv", queue, "--follow"]).spawn();
+    for text in ["one", "two", "three"] {
+        ok(&dir, &["send", queue, text, "--ttl", "1h"]);
+        assert_eq!(follower.expect_line(LIMIT), text);
+    }
+    assert!(follower.is_running());
+    follower.kill();
+    let stat = ok(&dir, &["queue", "stat", queue, "--json"]).text();
+    assert!(stat.contains("\"expired\":1"), "{stat}");
+    ok(&dir, &["queue", "rm", queue]);
+}
+
+#[test]
 fn a_receiver_that_waits_is_woken() {
     let dir = RuntimeDirGuard::new();
     wake_a_receiver(&dir, "shm:wake");

@@ -3,7 +3,7 @@
 mod common;
 
 use common::{crossing, fails, ok};
-use crossing_testkit::RuntimeDirGuard;
+use crossing_testkit::{RuntimeDirGuard, unique_name};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(60);
@@ -37,6 +37,62 @@ fn errors_say_what_to_do() {
     fails(&dir, &["sub", "shm:quiet", "--timeout", "50ms"], 4, &["no message came"]);
     fails(&dir, &["pub", "shm:quiet", "x", "--wait", "1", "--timeout", "50ms"], 4, &["0 subscribers of 1"]);
     fails(&dir, &["pub", "shm:quiet", "x", "--depth", "5"], 2, &["power of two"]);
+    for rate in ["0", "-1", "nan", "often", "1e-300", "1e-9"] {
+        fails(
+            &dir,
+            &["pub", "shm:quiet", "x", "--count", "2", &format!("--rate={rate}")],
+            2,
+            &["rate", rate],
+        );
+    }
+    ok(&dir, &["pub", "shm:quiet", "x", "--count", "2", "--rate=1e300"]);
+}
+
+#[test]
+fn messages_come_from_arguments_files_and_standard_input_and_are_shown_in_every_form() {
+    let dir = RuntimeDirGuard::new();
+    let subscribe = |args: &[&str]| {
+        let common = ["sub", "shm:forms", "--timeout", "60s"];
+        crossing(&dir, &[&common[..], args].concat()).spawn()
+    };
+    let mut text = subscribe(&["--count", "4"]);
+    let mut json = subscribe(&["--count", "4", "--json"]);
+    let mut hex = subscribe(&["--count", "4", "--hex"]);
+    let mut rate = subscribe(&["--rate"]);
+    let publish = |args: &[&str]| {
+        let common = ["pub", "shm:forms", "--wait", "4", "--timeout", "60s"];
+        crossing(&dir, &[&common[..], args].concat()).spawn()
+    };
+    let file = std::env::temp_dir().join(unique_name("crossing-message"));
+    std::fs::write(&file, "from a file").unwrap();
+    for source in [&["argument"][..], &[&format!("@{}", file.display())], &["--size", "5"]] {
+        publish(source).wait(LIMIT).success();
+    }
+    std::fs::remove_file(&file).unwrap();
+    let mut input = publish(&["-"]);
+    input.tell("from input");
+    input.wait(LIMIT).success();
+    for wanted in ["argument", "from a file", "xxxxx", "from input\n"] {
+        assert_eq!(text.expect_line(LIMIT), wanted.trim_end());
+        let line = json.expect_line(LIMIT);
+        let data = format!("\"data\":\"{}\"", wanted.replace('\n', "\\n"));
+        for part in [&data, "\"missed\":0", "\"position\":0", "\"publisher\":\""] {
+            assert!(line.contains(part), "{part} in {line}");
+        }
+        let digits: String = wanted.bytes().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex.expect_line(LIMIT), digits);
+    }
+    // Each second a line, whether messages come or not.
+    for _ in 0..2 {
+        let line = rate.expect_line(LIMIT);
+        assert!(line.contains(" messages/s, ") && line.ends_with(" MB/s, 0 missed"), "{line}");
+    }
+    rate.kill();
+    for child in [text, json, hex] {
+        child.wait(LIMIT).success();
+    }
+    ok(&dir, &["rm", "--stale"]);
+    fails(&dir, &["sub", "shm:forms", "--rate", "--timeout", "50ms"], 4, &["no message came"]);
 }
 
 /// The first object of that name's text in `json`, up to its end.

@@ -232,6 +232,20 @@ fn priorities_go_first_and_are_types_on_system_v() {
 }
 
 #[test]
+fn what_the_kernel_does_not_allow_names_its_setting() {
+    let [posix, systemv, _] = all_places();
+    for (place, setting) in [(&posix, "fs.mqueue.msgsize_max"), (&systemv, "kernel.msgmax")] {
+        if exists(place) {
+            let error =
+                Queue::<[u8]>::options().capacity(1).max_len(1 << 30).create(&place.0).expect_err("created");
+            assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
+            assert!(error.to_string().contains(setting), "{error}");
+            assert!(Queue::<[u8]>::options().open(&place.0).is_err(), "nothing is left of {}", place.0);
+        }
+    }
+}
+
+#[test]
 fn what_an_endpoint_lacks_is_refused_at_open() {
     let unsupported = |outcome: Result<Queue, Error>| {
         let error = outcome.expect_err("opened");

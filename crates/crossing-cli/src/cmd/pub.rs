@@ -5,7 +5,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output::data_or_stdin;
 use crossing::bus::{Overflow, Topic};
 use std::ffi::OsString;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// Publishes one message, or the same one again and again.
 pub fn run(args: &PubArgs) -> Outcome {
@@ -35,10 +35,9 @@ pub fn run(args: &PubArgs) -> Outcome {
         }
         publisher.await_news(deadline)?;
     }
-    let pause = args.rate.filter(|rate| *rate > 0.0).map(|rate| Duration::from_secs_f64(1.0 / rate));
     let mut next = Instant::now();
     for number in 0..args.count {
-        if let Some(pause) = pause.filter(|_| number > 0) {
+        if let Some(pause) = args.rate.filter(|_| number > 0) {
             next += pause;
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }

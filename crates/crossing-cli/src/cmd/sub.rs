@@ -37,18 +37,23 @@ pub fn run(args: &SubArgs) -> Outcome {
         .subscriber()?;
     let mut received = 0;
     let (mut second, mut messages, mut bytes, mut missed) = (Instant::now(), 0_u64, 0_u64, 0_u64);
+    let mut last = second;
     while args.count.is_none_or(|count| received < count) {
+        // To print each second, whether messages come or not.
         let limit = if args.rate { Some(Duration::from_secs(1)) } else { None };
-        let sample = match args.timeout.or(limit) {
+        let sample = match args.timeout.into_iter().chain(limit).min() {
             Some(timeout) => subscriber.recv_timeout(timeout),
             None => subscriber.recv(),
         };
+        let in_time = || args.timeout.is_none_or(|timeout| last.elapsed() < timeout);
         let sample = match sample {
             Ok(sample) => Some(sample),
-            Err(RecvError::TimedOut) if args.timeout.is_none() => None,
+            Err(RecvError::TimedOut) if args.rate && in_time() => None,
             Err(error) => return Err(error.explain(&args.endpoint).into()),
         };
-        received += u64::from(sample.is_some());
+        if sample.is_some() {
+            (received, last) = (received + 1, Instant::now());
+        }
         if args.rate {
             if let Some(sample) = &sample {
                 messages += 1;

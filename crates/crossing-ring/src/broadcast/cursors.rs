@@ -130,12 +130,8 @@ impl Cursors {
         let index = self.taken.iter().position(|taken| !taken)?;
         self.taken[index] = true;
         let entry = entry(&self.board.view, index);
-        // Relaxed: published by the key.
-        entry.cursor.store(position, Ordering::Relaxed);
-        entry.missed.store(0, Ordering::Relaxed);
-        crash::point("topic.begin.positioned");
-        // ORD: cursor-key (release) <-> cursor-key-look
-        entry.key.store(key, Ordering::Release);
+        entry.missed.store(0, Ordering::Relaxed); // Relaxed: published by the key.
+        words::enter(&entry.key, &entry.cursor, key, position);
         Some(index)
     }
 
@@ -241,8 +237,7 @@ impl PeerCursors {
     /// The index of the entry of publisher `key`. `hint` is where it was last time, and will be.
     #[inline]
     fn find(&self, key: u64, hint: &mut usize) -> Option<usize> {
-        // ORD: cursor-key-look (acquire) <-> cursor-key
-        let is = |index| entry(&self.view, index).key.load(Ordering::Acquire) == key;
+        let is = |index| words::is_entered(&entry(&self.view, index).key, key);
         if !is(*hint) {
             *hint = (0..MAX_RINGS).find(|index| is(*index))?;
         }

@@ -166,9 +166,8 @@ impl RingReader {
     #[must_use]
     pub fn admitted_at(&self, key: u64) -> Option<u64> {
         let (keys, positions) = self.ring.admitted();
-        // ORD: ring-admit-look (acquire) <-> ring-admit
-        let index = keys.iter().position(|word| word.load(Ordering::Acquire) == key)?;
-        Some(positions.get(index)?.load(Ordering::Relaxed)) // Relaxed: published by the key.
+        let index = keys.iter().position(|word| words::is_admitted(word, key))?;
+        positions.get(index).map(words::admitted_from)
     }
 
     /// Whether this reader may read in place.

@@ -170,9 +170,11 @@ impl Short {
         if piece.lines.len() < lines {
             piece.lines.resize(lines, Line([0; 64]));
         }
-        let bytes = piece.lines.as_mut_bytes();
-        (piece.place, piece.len) = (NonNull::from(&mut *bytes).cast(), len);
-        &mut bytes[..len]
+        let bytes = NonNull::from(piece.lines.as_mut_bytes());
+        assert!(len <= bytes.len());
+        (piece.place, piece.len) = (bytes.cast(), len);
+        // By the pointer that is kept: a reference taken beside it would put an end to what it may be used for.
+        self.bytes_mut()
     }
 
     /// It lies in the `len` bytes at `place`, which are part of the ring, whose chunk it is if it is lent.

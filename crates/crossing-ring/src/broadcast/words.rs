@@ -1,6 +1,6 @@
 //! The words by which a publisher and its subscribers meet, and what is done with them: each function is one step of the
 //! protocols at the top of `ring.rs`, `cursors.rs` and `bell.rs`. They are apart from where the words lie, so that
-//! `tests/loom_ring.rs` can search every order of them.
+//! `tests/loom/ring.rs` can search every order of them.
 
 use crossing_sync::atomic::{AtomicU32, AtomicU64, Ordering, dekker, fence};
 use crossing_sys::crash;
@@ -241,6 +241,48 @@ pub fn settle() {
 pub fn position(cursor: &AtomicU64) -> u64 {
     // ORD: cursor-look (seqcst) <-> cursor-move
     cursor.load(Ordering::SeqCst)
+}
+
+/// The publisher lets the subscriber `key` read in place from message `position` on.
+#[inline]
+pub fn admit(keys: &AtomicU64, positions: &AtomicU64, key: u64, position: u64) {
+    positions.store(position, Ordering::Relaxed); // Relaxed: published by the key.
+    crash::point("topic.admit.positioned");
+    // ORD: ring-admit (release) <-> ring-admit-look
+    keys.store(key, Ordering::Release);
+}
+
+/// Whether the subscriber `key` was admitted here.
+#[inline]
+#[must_use]
+pub fn is_admitted(keys: &AtomicU64, key: u64) -> bool {
+    // ORD: ring-admit-look (acquire) <-> ring-admit
+    keys.load(Ordering::Acquire) == key
+}
+
+/// From which message on, if it was.
+#[inline]
+#[must_use]
+pub fn admitted_from(positions: &AtomicU64) -> u64 {
+    positions.load(Ordering::Relaxed) // Relaxed: published by the key.
+}
+
+/// A subscriber gives an entry to the publisher `key`, whose ring it reads from message `position` on.
+#[inline]
+pub fn enter(keys: &AtomicU64, cursor: &AtomicU64, key: u64, position: u64) {
+    // Relaxed: published by the key.
+    cursor.store(position, Ordering::Relaxed);
+    crash::point("topic.begin.positioned");
+    // ORD: cursor-key (release) <-> cursor-key-look
+    keys.store(key, Ordering::Release);
+}
+
+/// Whether an entry is the publisher's with this `key`.
+#[inline]
+#[must_use]
+pub fn is_entered(keys: &AtomicU64, key: u64) -> bool {
+    // ORD: cursor-key-look (acquire) <-> cursor-key
+    keys.load(Ordering::Acquire) == key
 }
 
 /// A subscriber says that it will sleep; then it fences, for a publisher that does not fence ([`is_careful`]) by

@@ -123,10 +123,7 @@ impl RingWriter {
         // Relaxed: this is the only writer.
         let free = keys.iter().zip(positions).find(|(key, _)| key.load(Ordering::Relaxed) == 0);
         if let Some((word, position)) = free {
-            position.store(self.next, Ordering::Relaxed); // Relaxed: published by the key.
-            crash::point("topic.admit.positioned");
-            // ORD: ring-admit (release) <-> ring-admit-look
-            word.store(key, Ordering::Release);
+            words::admit(word, position, key, self.next);
         }
         free.is_some()
     }

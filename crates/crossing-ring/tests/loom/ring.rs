@@ -2,11 +2,11 @@
 //! over loom's atomics.
 //!
 //! Loom does not know the fence of one for two (`asymmetric`): in a model both sides fence, where on Linux the subscriber does it
-//! for both. The fence of `settle`, and after `set_id`, is made again by `RawBell::ring`, whose own models are in crossing-sync. Loom takes SeqCst accesses for acquire and release only; the fences of a Dekker pair stand in the words themselves.
+//! for both. The fence of `settle`, and after `set_id`, is made again by `RawBell::ring`, whose own models are in crossing-sync; `settle` has one of its own. Loom takes SeqCst accesses for acquire and release only; the fences of a Dekker pair stand in the words themselves.
 
 use crossing_ring::broadcast::words::{self, Seen};
 use crossing_sync::Participant;
-use crossing_sync::atomic::{AtomicU32, AtomicU64, Ordering, dekker};
+use crossing_sync::atomic::{AtomicU32, AtomicU64, Ordering, dekker, fence};
 use crossing_sync::raw::bell::RawBell;
 use crossing_sync::raw::doorbell::Row;
 use loom::cell::UnsafeCell;
@@ -78,6 +78,63 @@ fn what_the_tail_promises_is_there() {
         });
         (0..2).for_each(|position| ring.publish(position, body(position), true));
         reader.join().unwrap();
+    });
+}
+
+/// In rings that make slots ready ahead: two slots, of which one is ready.
+#[test]
+fn a_message_is_whole_or_not_received_where_slots_are_made_ready() {
+    super::model(3, || {
+        let slots = Arc::new([Ring::new(), Ring::new()]);
+        let theirs = slots.clone();
+        let slot = |position: u64| (position & 1) as usize;
+        let tail = Arc::new(AtomicU64::new(0));
+        words::begin(&slots[0].sequence, 0);
+        let reader = thread::spawn(move || {
+            for position in 0..3 {
+                if let Some(found) = theirs[slot(position)].read(position) {
+                    assert_eq!(found, [body(position); 2], "message {position} is torn");
+                }
+            }
+        });
+        for position in 0..3 {
+            let Ring { sequence, body: room, .. } = &*slots[slot(position)];
+            room.iter().for_each(|word| word.store(body(position), Ordering::Relaxed));
+            words::end(sequence, Some(&*tail), position, true);
+            words::begin(&slots[slot(position + 1)].sequence, position + 1);
+        }
+        reader.join().unwrap();
+        assert_eq!(slots[0].read(2), Some([body(2); 2]));
+        assert_eq!(slots[1].read(1), None);
+    });
+}
+
+/// A subscriber that joins while messages are published starts where the publisher counts it from, and the publisher never takes
+/// the place of an entry's last publisher for its own.
+#[test]
+fn both_sides_begin_at_the_same_message() {
+    super::model(3, || {
+        const OLD: u64 = 1;
+        const KEY: u64 = 2;
+        let [admitted, from, entered, cursor] = [0, 9, OLD, 9].map(|word| Arc::new(AtomicU64::new(word)));
+        let theirs = [&admitted, &from, &entered, &cursor].map(Arc::clone);
+        let subscriber = thread::spawn(move || {
+            let [admitted, from, entered, cursor] = theirs;
+            if words::is_admitted(&admitted, KEY) {
+                let position = words::admitted_from(&from);
+                assert_eq!(position, 4, "it begins elsewhere");
+                // The entry had another publisher before.
+                entered.store(0, Ordering::Relaxed);
+                words::enter(&entered, &cursor, KEY, position);
+                words::note(&cursor, position + 1);
+            }
+        });
+        words::admit(&admitted, &from, KEY, 4);
+        if words::is_entered(&entered, KEY) {
+            let position = words::position(&cursor);
+            assert!((4..=5).contains(&position), "it counts as having read what it has not");
+        }
+        subscriber.join().unwrap();
     });
 }
 
@@ -333,6 +390,62 @@ fn a_blocked_publisher_hears_that_there_is_room() {
             bells.publish(position, false);
         }
         subscriber.join().unwrap();
+    });
+}
+
+/// Under `Block` the publisher overwrites what all have read, and nothing else.
+#[test]
+fn what_was_read_before_the_cursor_moved_may_be_overwritten() {
+    super::model(3, || {
+        let shared = Arc::new((Chunk::new(), AtomicU64::new(0)));
+        shared.0.write(body(0));
+        let theirs = shared.clone();
+        let subscriber = thread::spawn(move || {
+            assert_eq!(theirs.0.read(), body(0));
+            words::note(&theirs.1, 1);
+        });
+        if words::position(&shared.1) >= 1 {
+            shared.0.write(body(1));
+        }
+        subscriber.join().unwrap();
+    });
+}
+
+/// What `settle` is for, without the fence that loom's bell makes: of two who write and then look one sees the other.
+#[test]
+fn a_reader_that_settles_sees_who_waits_for_it() {
+    super::model(3, || {
+        let words = || Arc::new((AtomicU64::new(0), AtomicU64::new(0)));
+        let shared = words();
+        let theirs = shared.clone();
+        let publisher = thread::spawn(move || {
+            let (sleeps, cursor) = &*theirs;
+            sleeps.store(1, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            words::position(cursor) == 1
+        });
+        let (sleeps, cursor) = &*shared;
+        words::note(cursor, 1);
+        words::settle();
+        let rings = sleeps.load(Ordering::Relaxed) == 1;
+        assert!(publisher.join().unwrap() || rings, "it sleeps on");
+    });
+}
+
+/// An event orders what its notifier did before, as a message does.
+#[test]
+fn what_was_done_before_a_notification_is_seen_after_it() {
+    super::model(3, || {
+        let shared = Arc::new((Chunk::new(), AtomicU64::new(0)));
+        let theirs = shared.clone();
+        let notifier = thread::spawn(move || {
+            theirs.0.write(body(0));
+            words::set_id(&theirs.1, 3);
+        });
+        if words::take_ids(&shared.1) == 1 << 3 {
+            assert_eq!(shared.0.read(), body(0));
+        }
+        notifier.join().unwrap();
     });
 }
 
