@@ -238,7 +238,7 @@ impl<'a> Members<'a> {
         let entry = entry.filter(|_| input.byte() % 4 != 0);
         let hold = entry.map(|entry| Hold { cursors: &mut self.cursors, entry, key: SUBSCRIBER });
         let len = (input.byte() > 230).then_some(64);
-        let mut manner = Manner { hold, memory: &mut self.memory, len };
+        let mut manner = Manner { hold, memory: &mut self.memory, len, away: false };
         match self.reader.take(position, &mut manner) {
             Ok(taken) => {
                 self.check(position, &taken.body);

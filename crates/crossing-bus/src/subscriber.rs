@@ -59,7 +59,7 @@ pub(crate) fn peek<T: Payload + ?Sized>(topic: &str, terms: &Terms) -> Result<Op
     found.retain(|one| one.role == Role::Publisher);
     found.sort_by_key(|one| std::cmp::Reverse(one.number));
     let mut memory = Memory::default();
-    let mut manner = Manner { hold: None, memory: &mut memory, len: fixed_len::<T>() };
+    let mut manner = Manner { hold: None, memory: &mut memory, len: fixed_len::<T>(), away: false };
     for one in found {
         let Some(mut source) = Source::open(topic, one.number, &terms.shape)? else { continue };
         for _ in 0..PATIENCE {
@@ -284,7 +284,8 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             entry: source.entry,
             key: self.home.key,
         });
-        let mut manner = Manner { hold, memory: &mut self.memory, len: fixed_len::<T>() };
+        let (len, away) = (fixed_len::<T>(), self.pace.sends_away());
+        let mut manner = Manner { hold, memory: &mut self.memory, len, away };
         let position = source.next;
         if source.known_ahead() > AHEAD {
             source.ring.prefetch(position.wrapping_add(AHEAD));
@@ -300,7 +301,18 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             source.settle();
         }
         self.turn = index + 1;
-        Ok(Sample::new(taken.body, Note { publisher: source.key, position, missed }))
+        let note = Note { publisher: source.key, position, missed };
+        if self.pace.took() {
+            self.judge();
+        }
+        Ok(Sample::new(taken.body, note))
+    }
+
+    /// Which is faster: to send lines away, or not. Where others read them, too, they stay.
+    #[cold]
+    fn judge(&mut self) {
+        let alone = self.sources.iter().all(|source| source.ring.admitted() <= 1);
+        self.pace.judge(Instant::now(), alone && crossing_sys::copy::can_send_away());
     }
 
     /// What there seemed to be is none: goes on behind it.
@@ -422,8 +434,12 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     /// Looks again and again, at most for `time`; how says `pace.rs`.
     fn spin(&mut self, until: Until, time: Duration) -> Result<()> {
         while self.pace.rest() {
-            let found = self.sources.iter_mut().find_map(|one| one.is_ready().then(|| one.known_ahead()));
-            self.pace.brought(found.unwrap_or(0));
+            let found = self
+                .sources
+                .iter_mut()
+                .find_map(|one| one.is_ready().then(|| (one.known_ahead(), one.ring.depth())));
+            let (count, depth) = found.unwrap_or((0, u32::MAX));
+            self.pace.brought(count, depth);
             if found.is_some() {
                 return Ok(());
             }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crossing_shm::Segment;
+use crossing_sys::copy::can_send_away;
 use crossing_testkit::{Child, role, unique_name};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
@@ -38,7 +39,7 @@ fn reader(name: &str) -> (Segment, RingReader) {
 fn read(reader: &mut RingReader, position: u64) -> Result<Vec<u8>, Outcome> {
     let mut memory = Memory::default();
     reader
-        .take(position, &mut Manner { hold: None, memory: &mut memory, len: None })
+        .take(position, &mut Manner { hold: None, memory: &mut memory, len: None, away: can_send_away() })
         .map(|taken| taken.body.to_vec())
 }
 
@@ -242,7 +243,8 @@ fn what_is_held_is_not_lent_again() {
     macro_rules! take {
         ($position:expr) => {{
             let hold = Some(Hold { cursors: &mut cursors, entry, key: 9 });
-            reader.take($position, &mut Manner { hold, memory: &mut memory, len: None })
+            reader
+                .take($position, &mut Manner { hold, memory: &mut memory, len: None, away: can_send_away() })
         }};
     }
     let message = |number: u64| vec![number as u8; 1000];

@@ -127,6 +127,38 @@ pub fn bring_near<const WRITE: bool>(line: *const u8) {
     let _ = line;
 }
 
+/// Whether [`send_away`] has an effect on this processor.
+///
+/// # Platform-specific behavior
+/// x86-64 with CLFLUSHOPT; elsewhere `false`.
+#[must_use]
+pub fn can_send_away() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    {
+        static KNOWN: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
+        *KNOWN.get_or_init(|| {
+            use core::arch::x86_64::{__cpuid, __cpuid_count};
+            // Leaf 7: EBX, bit 23 (Intel SDM, CPUID).
+            __cpuid(0).eax >= 7 && __cpuid_count(7, 0).ebx & 1 << 23 != 0
+        })
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    false
+}
+
+/// Sends the line of `word` from all caches to memory: who writes it next need not take it from this core. Of no effect but on
+/// time; only where [`can_send_away`] says so.
+#[inline]
+pub fn send_away(word: &AtomicU64) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: the address is that of a living word; a flush changes no content.
+    unsafe {
+        core::arch::asm!("clflushopt [{}]", in(reg) word, options(nostack, preserves_flags));
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = word;
+}
+
 #[cfg(test)]
 #[path = "copy_tests.rs"]
 mod tests;

@@ -28,6 +28,17 @@ fn a_pair_is_stored_as_it_is_and_nothing_beside_it() {
 }
 
 #[test]
+fn what_is_sent_away_is_still_what_it_was() {
+    let words: [AtomicU64; 16] = std::array::from_fn(|word| AtomicU64::new(word as u64));
+    if can_send_away() {
+        words.iter().for_each(send_away);
+    }
+    assert!(
+        words.iter().zip(0..).all(|(word, value)| word.load(std::sync::atomic::Ordering::Relaxed) == value)
+    );
+}
+
+#[test]
 fn bringing_near_is_of_no_effect_whatever_the_address() {
     let value = 7_u8;
     for line in [std::ptr::null(), &raw const value, std::ptr::without_provenance(usize::MAX)] {

@@ -45,6 +45,8 @@ pub struct Manner<'a> {
     pub memory: &'a mut Memory,
     /// The only length that is taken.
     pub len: Option<usize>,
+    /// To send the lines of short messages away, once they were read.
+    pub away: bool,
 }
 
 /// A message that was taken.
@@ -206,6 +208,10 @@ impl RingReader {
         words::read(ring.bodies.row(position), short.words(len), len);
         if !words::is_still(&slot[0], position) {
             return Err(Outcome::Gone);
+        }
+        if manner.away {
+            ring.bodies.send_away(position);
+            ring.heads.send_away(position);
         }
         Ok(Taken { body: Body(short), dropped })
     }

@@ -11,12 +11,17 @@
 //! | `sequence = 2p + 1`, then a release fence (`ORD: ring-begin (release) <-> ring-check`) | `p - depth` is gone, `p` never was |
 //! | length, chunk, and the bytes of a short message | as above |
 //! | `sequence = 2p + 2` (`ORD: ring-done (seqcst) <-> ring-look`) | `p` is published: readers look at slots |
-//! | `tail = p + 1` (`ORD: ring-tail (release) <-> ring-tail-look`) | readers that come late start one message earlier |
+//! | `tail = p + 1` (`ORD: ring-tail (release) <-> ring-tail-look`) | readers look at slots from the tail on |
 //!
 //! In a ring of 64 slots or more the second step is done 4 messages before: publishing `p` ends with `sequence = 2(p + 4) + 1` in
 //! the slot of `p + 4`, whose old message is gone from then on; whoever counts on messages counts on `depth - 4`. So a reader that
 //! polls the slot that is written next takes its line from the publisher once and not twice. A publisher that dies leaves 4 slots
 //! that hold nothing: to readers, messages that are not there yet.
+//! In such a ring the tail is told with every 8th message only, a line less to be written with each: the position after the last
+//! message is found by looking at up to 8 slots from the tail on (`RingReader::end_after`), also after a death between the last two steps.
+//!
+//! A reader may send the lines that it has read away from its caches (`Manner::away`): that changes nothing but how long the
+//! publisher waits for them when it writes them again.
 //!
 //! Reading a short `p`: load `sequence`; below `2p + 2` there is nothing yet, above it `p` was overwritten; copy; fence;
 //! the copy is `p` if `sequence` is still the same. A reader that was overtaken goes on at the oldest that is left, and

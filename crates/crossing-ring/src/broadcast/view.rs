@@ -4,7 +4,7 @@
 use crossing_shm::Region;
 use crossing_sync::atomic::AtomicU64;
 use crossing_sys::Result;
-use crossing_sys::copy::bring_near;
+use crossing_sys::copy::{bring_near, send_away};
 use std::ptr::NonNull;
 
 /// What consists of atomics alone: every byte pattern is a value, every access through `&Self` is atomic.
@@ -131,6 +131,21 @@ impl Table {
         bring_near::<WRITE>(place);
         if self.words > 8 {
             bring_near::<WRITE>(place.wrapping_add(64));
+        }
+    }
+}
+
+impl Table {
+    /// Sends the row's lines away, the last that is shared with later rows excepted. A hint, where it can be had.
+    #[inline]
+    pub(super) fn send_away(&self, position: u64) {
+        let row = self.row(position);
+        let ends_line = (row.as_ptr().addr() + self.stride).is_multiple_of(64);
+        if let (true, Some(first)) = (ends_line, row.first()) {
+            send_away(first);
+        }
+        if let Some(next) = row.get(8) {
+            send_away(next);
         }
     }
 }
