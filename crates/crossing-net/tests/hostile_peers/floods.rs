@@ -126,8 +126,11 @@ fn a_flood_of_connections_takes_bounded_memory_and_others_are_served() {
     );
     // Garbage is closed at once, and makes room for others; whoever is silent or begins a frame stays.
     assert!(refused > 0, "all were let in");
-    // What came is kept, not what was announced: 8 MiB times a hundred would be far more.
-    assert!(after < before + (64 << 20), "{before} {after}");
+    // What came is kept, not what was announced: 8 MiB times a hundred would be far more. Another program's memory (qemu's) says
+    // nothing.
+    if std::env::var_os("CROSSING_TEST_RUNNER").is_none() {
+        assert!(after < before + (64 << 20), "{before} {after}");
+    }
     drop(flood);
     late.send(b"after").unwrap();
     assert_eq!(late.recv_timeout(PATIENCE).unwrap(), b"after");
