@@ -57,6 +57,8 @@ pub(crate) struct Pace {
     count: u32,
     /// When this window began, if nothing interrupted it.
     since: Option<Instant>,
+    /// Whether it rested in this window.
+    rested: bool,
     stage: Stage,
     /// So many windows pass before the stage looks at one.
     pass: u32,
@@ -76,17 +78,26 @@ impl Pace {
         self.away && self.flows()
     }
 
-    /// A message was taken; whether it was the last of a window, of which one [judges](Self::judge) then.
+    /// A message was taken; whether it was the last of a window of which one [judges](Self::judge) then. Who did not rest in it is
+    /// not held up by the publisher: there is nothing to gain, and no clock to be read.
     #[inline]
     pub(crate) fn took(&mut self) -> bool {
         self.count += 1;
-        self.count >= WINDOW
+        self.count >= WINDOW && self.ends_window()
+    }
+
+    #[cold]
+    fn ends_window(&mut self) -> bool {
+        self.count = 0;
+        if !self.rested {
+            self.since = None;
+        }
+        std::mem::take(&mut self.rested)
     }
 
     /// At the end of a window; `may`: lines can be sent away, and nobody else reads them.
     #[cold]
     pub(crate) fn judge(&mut self, now: Instant, may: bool) {
-        self.count = 0;
         let time = self.since.replace(now).map(|since| now.duration_since(since));
         if !may || !self.flows() {
             (self.away, self.stage, self.pass) = (false, Stage::default(), 0);
@@ -121,6 +132,7 @@ impl Pace {
 
     /// After a rest there were so many, in a ring that keeps `depth`.
     pub(crate) fn brought(&mut self, count: u64, depth: u32) {
+        self.rested = true;
         let enough = (u64::from(depth) / ENOUGH_OF_RING).clamp(1, ENOUGH);
         let rest = match count {
             _ if count < enough => self.rest * 2,

@@ -102,3 +102,12 @@ fn an_interrupted_window_is_not_timed() {
     pace.judge(begun + Duration::from_secs(1), true);
     assert_eq!(pace.stage, Stage::Staying);
 }
+
+#[test]
+fn only_who_rests_is_asked_to_judge() {
+    let mut pace = flowing();
+    (0..3 * WINDOW).for_each(|_| assert!(!pace.took()));
+    pace.brought(ENOUGH, 1024);
+    let asked = (0..3 * WINDOW).filter(|_| pace.took()).count();
+    assert_eq!(asked, 1, "for the window in which it rested");
+}

