@@ -5,9 +5,12 @@
 //! what they need: scribble a word anywhere, or use the queue as one of two members.
 #![no_main]
 
+mod input;
+
 use crossing_ring::queue::{Draft, Held, Message, QueueDoorbell, QueueHeader, SlotQueue, Which, Wishes};
 use crossing_shm::Segment;
 use crossing_sync::Until;
+use input::Input;
 use libfuzzer_sys::fuzz_target;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -123,21 +126,6 @@ impl World {
             _ => old ^ 1 << (input.byte() % 64),
         };
         self.segment.write_bytes(place, &value.to_ne_bytes()).expect("inside");
-    }
-}
-
-/// Takes bytes from the input; zeros at its end.
-struct Input<'a>(&'a [u8]);
-
-impl Input<'_> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn number(&mut self, bytes: usize) -> u64 {
-        (0..bytes).fold(0, |number, _| number << 8 | u64::from(self.byte()))
     }
 }
 

@@ -6,10 +6,13 @@
 //! of one byte each, with what they need.
 #![no_main]
 
+mod input;
+
 use crossing_wire::session::{
     Cause, Config, Event, Introduction, NUMBERS_LEN, Phase, Received, Refusal, SendError, Session, SessionId,
 };
 use crossing_wire::{Encoder, Kind, Preamble};
+use input::Input;
 use libfuzzer_sys::fuzz_target;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -91,20 +94,7 @@ fn run(flags: u8, piece: usize, rest: &[u8], now: Instant) -> Option<Seen> {
     Some(feed(server, bytes[used..].chunks(piece), now))
 }
 
-/// Takes bytes from the input; zeros at its end.
-struct Input<'a>(&'a [u8]);
-
 impl Input<'_> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn number(&mut self, bytes: usize) -> u64 {
-        (0..bytes).fold(0, |number, _| number << 8 | u64::from(self.byte()))
-    }
-
     /// Small, or near an end.
     fn count(&mut self) -> u64 {
         match self.byte() {

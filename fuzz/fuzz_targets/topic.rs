@@ -5,12 +5,15 @@
 //! byte each, with what they need: scribble a word anywhere in any segment, publish, receive, hold, lend again, ring, open again.
 #![no_main]
 
+mod input;
+
 use crossing_ring::broadcast::{
     Body, Cursors, CursorsHeader, EVENT_LEN, EventBell, Figures, Hold, Loan, Manner, Memory, Outcome,
     PeerCursors, RingHeader, RingReader, RingWriter, Shape, cursors_len,
 };
 use crossing_shm::Segment;
 use crossing_sync::ParticipantId;
+use input::Input;
 use libfuzzer_sys::fuzz_target;
 use std::time::Instant;
 use zerocopy::IntoBytes;
@@ -128,21 +131,6 @@ thread_local! {
             event,
         }
     };
-}
-
-/// Takes bytes from the input; zeros at its end.
-struct Input<'a>(&'a [u8]);
-
-impl Input<'_> {
-    fn byte(&mut self) -> u8 {
-        let Some((first, rest)) = self.0.split_first() else { return 0 };
-        self.0 = rest;
-        *first
-    }
-
-    fn number(&mut self, bytes: usize) -> u64 {
-        (0..bytes).fold(0, |number, _| number << 8 | u64::from(self.byte()))
-    }
 }
 
 fn read_all(bytes: &[u8]) -> u64 {

@@ -7,7 +7,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const RING_MAGIC: [u8; 8] = *b"CROSRING";
 const CURSORS_MAGIC: [u8; 8] = *b"CROSCURS";
-const MAJOR: u16 = 3;
+const MAJOR: u16 = 4;
 const MINOR: u16 = 0;
 
 /// The most messages that a ring keeps.
