@@ -101,6 +101,11 @@ fn a_cut_connection_is_replaced_and_the_application_sees_it() {
     assert!(events.iter().any(|event| matches!(event, SessionEvent::Resumed { .. })), "{events:?}");
 }
 
+/// Whether another program runs this one (qemu), where everything takes ten times as long.
+fn is_emulated() -> bool {
+    std::env::var_os("CROSSING_TEST_RUNNER").is_some()
+}
+
 /// One seeded run: both sides send while the network does its worst; exactly what was sent arrives. How many faults of each kind
 /// there were.
 fn run(seed: u64) -> [u64; Fault::ALL.len()] {
@@ -115,7 +120,8 @@ fn run(seed: u64) -> [u64; Fault::ALL.len()] {
         cuts_only: random.below(6) == 0,
     };
     let mut options = quick();
-    options.dead_after(MS * 50 * scale);
+    // A connection must live longer than its processes take to say anything: else none ever does.
+    options.dead_after(MS * 50 * scale * if is_emulated() { 10 } else { 1 });
     let (_listener, proxy, client, server) = proxied_with(faults, &options);
     let until = Instant::now() + MS * long;
     let work = |mut session: Session, side: u64| {
@@ -173,7 +179,7 @@ fn check(message: &[u8], got: &mut u64, seed: u64) {
 
 fn runs(seeds: std::ops::Range<u64>) {
     let _watchdog = watchdog(PATIENCE * 60);
-    let (all, at_once) = (seeds.end - seeds.start, if cfg!(windows) { 20 } else { 40 });
+    let (all, at_once) = (seeds.end - seeds.start, if cfg!(windows) || is_emulated() { 20 } else { 40 });
     let mut met = [0; Fault::ALL.len()];
     let mut seeds = seeds.peekable();
     while seeds.peek().is_some() {
@@ -196,8 +202,7 @@ fn runs(seeds: std::ops::Range<u64>) {
 /// Thousands, here and in the simulation of the engine (`crossing-wire`); fewer where a thread costs many times as much (Wine, qemu).
 #[test]
 fn thousands_of_seeded_runs_through_a_bad_network_deliver_exactly_what_was_sent() {
-    let emulated = std::env::var_os("CROSSING_TEST_RUNNER").is_some();
-    runs(0..if cfg!(windows) || emulated { 200 } else { 2_000 });
+    runs(0..if cfg!(windows) || is_emulated() { 200 } else { 2_000 });
 }
 
 /// `cargo test -p crossing-net --release -- --ignored tens_of_thousands`
