@@ -267,6 +267,9 @@ impl Reader {
     }
 }
 
+/// So many looks in vain, and twice the ring's depth, are too many.
+const VAIN: u64 = 64;
+
 /// A publisher, as a subscriber knows it.
 #[derive(Debug)]
 pub(crate) struct Source {
@@ -288,8 +291,10 @@ pub(crate) struct Source {
     pub(crate) gone: bool,
     /// The publisher's number.
     pub(crate) key: u64,
-    /// How far beyond the oldest message one that was overtaken goes on.
+    /// How often in a row there was no message where one seemed to be: so far beyond the oldest one goes on that was overtaken.
     pub(crate) hurry: u64,
+    /// Its memory does not change any more, and has no message but pretends to have some.
+    pub(crate) hollow: bool,
     /// Messages before this one are complete, by what the publisher last said.
     known: u64,
     /// Whether what it says of that is to be checked first: it is dead, or has lied.
@@ -311,6 +316,7 @@ impl Source {
             number,
             key: ring.header().key(),
             hurry: 0,
+            hollow: false,
             known: 0,
             doubt: false,
             ring,
@@ -366,11 +372,29 @@ impl Source {
         if self.next < self.known {
             return true;
         }
-        let ready = self.ring.has(self.next);
+        let ready = !self.hollow && self.ring.has(self.next);
         if ready {
             self.known = self.next.saturating_add(1);
         }
         ready
+    }
+
+    /// Whether it had no message where one seemed to be more often in a row than an honest one has, whose reader is overtaken now
+    /// and then. One that cannot change any more is not looked at again.
+    pub(crate) fn is_vain(&mut self) -> bool {
+        let depth = u64::from(self.ring.depth());
+        let vain = self.hurry > 2 * depth + VAIN;
+        if vain {
+            self.hollow |= self.gone;
+            self.hurry = depth;
+            self.known = 0;
+        }
+        vain
+    }
+
+    /// Whether there is something yet to be read.
+    pub(crate) fn has_more(&self) -> bool {
+        !self.hollow && self.ring.has(self.next)
     }
 
     /// What it says of how much is complete is not so, or it is dead and may not have said everything.
@@ -395,9 +419,9 @@ impl Source {
     /// The next message was overwritten: on to the oldest that is left; further if that is overwritten as fast as we look.
     #[cold]
     pub(crate) fn pass(&mut self) {
-        let depth = u64::from(self.ring.depth());
-        self.hurry = (self.hurry + 1).min(depth);
-        let next = self.ring.oldest().saturating_add(self.hurry - 1).max(self.next.saturating_add(1));
+        self.hurry += 1;
+        let hurry = self.hurry.min(u64::from(self.ring.depth()));
+        let next = self.ring.oldest().saturating_add(hurry - 1).max(self.next.saturating_add(1));
         self.miss(next - self.next);
         self.next = next;
     }

@@ -329,6 +329,35 @@ fn members_are_as_accessible_as_their_topic() {
     }
 }
 
+/// Every slot pretends to hold something newer, for ever: neither a look nor a wait is endless, and others are heard.
+#[test]
+fn a_ring_that_pretends_holds_nobody_up() {
+    use crossing_shm::{Segment, registry};
+    for leaves in [false, true] {
+        let name = unique_name("place");
+        let topic = topic(&name, Overflow::DropOldest);
+        let mut subscriber = topic.subscriber().unwrap();
+        let liar = topic.publisher().unwrap();
+        liar.send(b"a first one").unwrap();
+        assert_eq!(&*subscriber.recv_timeout(LONG).unwrap(), b"a first one");
+        let ring = registry::list_under(&format!("topic/{name}/pub-")).unwrap().remove(0);
+        let ring = Segment::options().schema(ring.schema).open(&ring.name).unwrap();
+        if leaves {
+            drop(liar);
+        }
+        // All but the header and the line of the tail; a sequence of the far future.
+        for word in 192 / 8..ring.len() / 8 {
+            ring.write_bytes(word * 8, &(1_u64 << 61).to_le_bytes()).unwrap();
+        }
+        assert!(matches!(subscriber.try_recv(), Err(TryRecvError::Empty)));
+        assert!(matches!(subscriber.latest(), Ok(None)));
+        assert!(matches!(subscriber.recv_timeout(Duration::from_millis(20)), Err(RecvError::TimedOut)));
+        let honest = topic.publisher().unwrap();
+        honest.send(b"another").unwrap();
+        assert_eq!(&*subscriber.recv_timeout(LONG).unwrap(), b"another");
+    }
+}
+
 #[test]
 fn deadlines_and_iterators_receive() {
     let name = unique_name("place");

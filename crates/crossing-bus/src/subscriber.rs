@@ -129,7 +129,7 @@ impl<T: Payload + ?Sized> Subscriber<T> {
                 let kind = if left { ChangeKind::Left } else { ChangeKind::Died };
                 changes.add(kind, header.key(), header.pid());
             }
-            let keep = named(source.number) || alive || source.ring.has(source.next);
+            let keep = named(source.number) || alive || source.has_more();
             if !keep {
                 cursors.end(source.entry);
             }
@@ -319,13 +319,10 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     #[cold]
     fn refused(&mut self, index: usize, outcome: Outcome) -> Result<(), TryRecvError> {
         let source = &mut self.sources[index];
-        if outcome != Outcome::Gone {
-            // What is overtaken next is so by something else.
-            source.hurry = 0;
-        }
         match outcome {
             Outcome::Gone => source.pass(),
             Outcome::Damaged => {
+                source.hurry += 1;
                 source.miss(1);
                 source.next = source.next.saturating_add(1);
             }
@@ -337,6 +334,11 @@ impl<T: Payload + ?Sized> Subscriber<T> {
         self.cursors.miss(source.entry, source.lost);
         self.cursors.note(source.entry, source.next);
         source.owed = true;
+        if source.is_vain() {
+            // The others have their turn, and whoever waits looks at the clock.
+            self.turn = index + 1;
+            return Err(TryRecvError::Empty);
+        }
         Ok(())
     }
 
@@ -402,9 +404,13 @@ impl<T: Payload + ?Sized> Subscriber<T> {
     fn recv_until(&mut self, until: Until) -> Result<Sample<T>, RecvError> {
         loop {
             if let Some(index) = self.find().map_err(RecvError::Os)? {
-                match self.take(index) {
+                let outcome = match self.take(index) {
                     Ok(sample) => return Ok(sample),
-                    Err(outcome) => self.refused(index, outcome).map_err(RecvError::from_try)?,
+                    Err(outcome) => outcome,
+                };
+                match self.refused(index, outcome) {
+                    Err(TryRecvError::Empty) if !until.passed() => {}
+                    refused => refused.map_err(RecvError::from_try)?,
                 }
             } else if until.passed() {
                 return Err(RecvError::TimedOut);
