@@ -166,6 +166,20 @@ fn run(overflow: Overflow, steps: &[Step]) {
     }
 }
 
+/// Overtaken, then held up by what it holds, then overtaken again: it goes on at the oldest each time.
+#[test]
+fn who_is_overtaken_twice_misses_no_more_than_was_overwritten() {
+    let sends = |count| std::iter::repeat_n(Step::Send(300), count);
+    let mut steps: Vec<_> = sends(BORROWED).collect();
+    steps.extend((0..BORROWED).map(|_| Step::Recv(0, true)));
+    steps.extend(sends(DEPTH as usize + 3));
+    // Refused; then the next ones are overwritten, too.
+    steps.push(Step::Recv(0, false));
+    steps.extend(sends(5));
+    steps.extend([Step::Recv(0, false), Step::Recv(0, false)]);
+    run(Overflow::DropOldest, &steps);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: if cfg!(windows) { 4 } else { 16 }, ..ProptestConfig::default() })]
 

@@ -328,6 +328,8 @@ impl<T: Payload + ?Sized> Subscriber<T> {
             }
             Outcome::NotYet => source.doubt(),
             Outcome::AllHeld => {
+                // There was one: who is overtaken again later has not hurried in vain before.
+                source.hurry = 0;
                 return Err(TryRecvError::TooManyHeld { max: self.terms.figures.max_borrowed });
             }
         }
