@@ -373,19 +373,12 @@ impl Shared {
         self.error(Fault(CallError::DeadlinePassed, Some(text)))
     }
 
-    fn message(id: u64, window: u16, deadline: Option<Instant>, request: &[u8]) -> Message<'_> {
+    pub(super) fn message(id: u64, window: u16, deadline: Option<Instant>, request: &[u8]) -> Message<'_> {
         let millis = deadline.map_or(0, |at| {
             let left = at.saturating_duration_since(Instant::now()).as_millis();
             u32::try_from(left).unwrap_or(u32::MAX).max(1)
         });
         Message::Request { id, millis, window, payload: request }
-    }
-
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-    pub(super) fn frame(id: u64, window: u16, deadline: Option<Instant>, request: &[u8]) -> Vec<u8> {
-        let mut frame = Vec::with_capacity(CALL_LEN + request.len());
-        Self::message(id, window, deadline, request).encode(&mut frame);
-        frame
     }
 
     /// Why a request did not go.
@@ -409,8 +402,6 @@ impl Shared {
         waker: &Waker,
         awaited: impl Fn() -> Awaited,
     ) -> Option<Result<u64>> {
-        // Tasks wait, and do not read.
-        self.turn.keep();
         let mut waiting = lock(&self.waiting);
         waiting.wakers.leave(place);
         let entered = self.enter(&mut waiting, awaited).transpose();

@@ -19,9 +19,9 @@ pub(super) fn at_once(
 }
 
 impl Shared {
-    /// Takes a request's frame, if there is room for its beginning. The rest is to be [settled](Self::try_settle).
-    pub(super) fn try_send(&self, frame: &[u8]) -> Result<bool> {
-        at_once(&self.sender, |sender| Ok(self.tell_owed(sender)? && sender.try_send(frame)?))
+    /// Takes a request's frame, in two pieces, if there is room for its beginning. The rest is to be [settled](Self::try_settle).
+    pub(super) fn try_send(&self, frame: (&[u8], &[u8])) -> Result<bool> {
+        at_once(&self.sender, |sender| Ok(self.tell_owed(sender)? && sender.try_send_two(frame)?))
     }
 
     /// Passes on what is left of everything.

@@ -3,18 +3,33 @@
 //! At the client: a thread that waits for a reply reads for all who wait, and when it has its own hands the place to another one that waits: so a
 //! call costs no change of threads in this process. While nobody waits, the thread of the connection reads, from [`SLICE`] after
 //! the last one left: it takes replies that nobody waits for yet, and hears that the server died. It gives the place back when a
-//! reply comes for a thread that waits. It reads all the time once a task waits here, which cannot read, or an answer comes in parts.
+//! reply comes for a thread that waits. It reads all the time once a thread awaits an answer in parts.
 //!
 //! At the server the same, with requests, as long as there is but one client: of several each needs its own reader.
+//!
+//! For tasks that wait a task of its own reads the connection, which has the place only while it is at work: what waits in between
+//! is the reactor. So a thread that waits may read meanwhile, whether that runtime runs or not. At the client the thread of the
+//! connection reads as soon as no task has waited for a while; at the server, which has a task for each client, only when the
+//! program takes requests by threads as well, or the runtime ends. The thread reads all the time where the tasks are of several
+//! runtimes, of which one may rest, and where bytes may lie between the system and the frames (TLS, handles).
 //!
 //! Nobody is left waiting: who wants to wait says so before it looks whether the place is free, and who leaves the place frees it
 //! before it looks who waits. A place that was handed to somebody who does not want it any more is handed on.
 
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+mod tasks;
+
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+pub(super) use tasks::Watched;
+
 use super::client::{Shared, lock};
 use crate::RecvHalf;
-use crossing_sys::{ErrorKind, Result};
+use crossing_sys::{Error, ErrorKind, Result};
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
+use std::task::Waker;
 use std::time::{Duration, Instant};
 
 /// How often the thread of the connection looks whether threads that wait still read.
@@ -22,6 +37,12 @@ pub(super) const SLICE: Duration = Duration::from_millis(10);
 
 /// How long who reads for himself looks for the next frame at most before he sleeps.
 const MOMENT: Duration = Duration::from_micros(30);
+
+/// The runtime whose task reads.
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+type Runtime = ::tokio::runtime::Id;
+#[cfg(not(all(feature = "tokio", unix, not(crossing_os_stub))))]
+type Runtime = std::convert::Infallible;
 
 /// The place of the one who reads.
 #[derive(Debug)]
@@ -34,25 +55,49 @@ pub(super) struct Turn {
     /// Threads that wait for their replies and do not read.
     sleepers: AtomicUsize,
     habit: Habit,
+    /// What the system has is all that there is to receive, so that a reactor can tell of it.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    plain: bool,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Place {
     /// Not here: somebody reads, or the connection has ended.
     receiver: Option<RecvHalf>,
-    /// How often a thread that waits has taken it.
+    /// How often who waits has taken it.
     taken: u64,
     /// The thread of the connection is to read as soon as it can.
     summoned: bool,
     /// The thread of the connection sleeps until the place is free.
     dozes: bool,
     ended: bool,
+    /// A task of this runtime reads.
+    reader: Option<Runtime>,
+    /// How that task is woken.
+    waker: Option<Waker>,
+    /// It found the place taken, and wants it.
+    wants: bool,
+    /// Tasks that wait for what it reads.
+    watchers: usize,
+    /// It reads whether any wait or not.
+    resident: bool,
+}
+
+impl Place {
+    /// Whether a task reads what comes.
+    fn is_watched(&self) -> bool {
+        self.reader.is_some() && (self.resident || self.watchers > 0)
+    }
 }
 
 impl Turn {
     pub(super) fn new(receiver: RecvHalf) -> Self {
-        let place = Place { receiver: Some(receiver), taken: 0, summoned: false, dozes: false, ended: false };
+        #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+        let plain = receiver.0.is_plain();
+        let place = Place { receiver: Some(receiver), ..Place::default() };
         Self {
+            #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+            plain,
             place: Mutex::new(place),
             changed: Condvar::new(),
             kept: AtomicBool::new(false),
@@ -65,10 +110,13 @@ impl Turn {
     pub(super) fn keep(&self) {
         if !self.kept.load(Ordering::Relaxed) {
             // Under the lock, so that the thread does not miss it.
-            let _place = lock(&self.place);
+            let mut place = lock(&self.place);
             // Relaxed: the lock publishes it to the thread; to others it is a hint.
             self.kept.store(true, Ordering::Relaxed);
             self.changed.notify_one();
+            let waker = place.waker.take();
+            drop(place);
+            waker.into_iter().for_each(Waker::wake);
         }
     }
 
@@ -124,6 +172,19 @@ impl Turn {
         received
     }
 
+    /// Whether somebody waits for the place who reads himself when he has it.
+    fn is_wanted(&self) -> bool {
+        !self.is_kept() && (self.has_sleepers() || self.is_watched())
+    }
+
+    fn is_kept(&self) -> bool {
+        self.kept.load(Ordering::Relaxed)
+    }
+
+    fn is_watched(&self) -> bool {
+        lock(&self.place).is_watched()
+    }
+
     fn is_free(&self) -> bool {
         lock(&self.place).receiver.is_some()
     }
@@ -131,16 +192,24 @@ impl Turn {
     pub(super) fn put_back(&self, receiver: RecvHalf) {
         let mut place = lock(&self.place);
         place.receiver = Some(receiver);
-        if place.summoned || place.dozes || self.kept.load(Ordering::Relaxed) {
+        let dozes = place.dozes && !place.is_watched();
+        if place.summoned || dozes || self.kept.load(Ordering::Relaxed) {
             place.dozes = false;
             self.changed.notify_one();
         }
+        let waker = if std::mem::take(&mut place.wants) { place.waker.take() } else { None };
+        drop(place);
+        waker.into_iter().for_each(Waker::wake);
     }
 
     /// Nobody reads any more.
     pub(super) fn end(&self) {
-        lock(&self.place).ended = true;
+        let mut place = lock(&self.place);
+        place.ended = true;
         self.changed.notify_one();
+        let waker = place.waker.take();
+        drop(place);
+        waker.into_iter().for_each(Waker::wake);
     }
 
     /// The place, for the thread of the connection, when it is to read; `None` when the connection has ended.
@@ -152,20 +221,22 @@ impl Turn {
                 return None;
             }
             let idle = seen == Some(place.taken);
-            if (idle || place.summoned || self.kept.load(Ordering::Relaxed))
+            let watched = place.is_watched();
+            if ((idle && !watched) || place.summoned || self.kept.load(Ordering::Relaxed))
                 && let Some(receiver) = place.receiver.take()
             {
                 place.summoned = false;
                 return Some(receiver);
             }
             seen = Some(place.taken);
-            // Somebody has been reading for as long: he will say when he leaves.
-            place.dozes = idle;
-            place = match idle {
+            // Somebody has been reading for as long, or a task will: they say when they leave.
+            let rests = idle || (watched && place.resident);
+            place.dozes = rests;
+            place = match rests {
                 true => self.changed.wait(place).unwrap_or_else(PoisonError::into_inner),
                 false => self.changed.wait_timeout(place, SLICE).unwrap_or_else(PoisonError::into_inner).0,
             };
-            if idle {
+            if rests {
                 seen = None;
             }
         }
@@ -219,11 +290,11 @@ impl Shared {
         while let Some(mut receiver) = self.turn.await_place() {
             loop {
                 // Before the reply wakes who waits for it.
-                let wanted = self.turn.has_sleepers() && !self.turn.kept.load(Ordering::Relaxed);
+                let wanted = self.turn.is_wanted();
                 if !self.read_one(&mut receiver, None, false) {
                     return;
                 }
-                if wanted || (self.turn.has_sleepers() && !self.turn.kept.load(Ordering::Relaxed)) {
+                if wanted || self.turn.is_wanted() {
                     break;
                 }
             }
@@ -254,14 +325,36 @@ impl Shared {
         let reason = match self.turn.receive(receiver, deadline, soon) {
             Ok(frame) => match self.take_frame(frame) {
                 Ok(()) => return true,
-                Err(what) => format!("the server breaks the protocol: {what}"),
+                Err(what) => broken(&what),
             },
             Err(error) if error.kind() == ErrorKind::TimedOut => return true,
-            Err(error) => format!("the server is gone: {error}"),
+            Err(error) => gone(&error),
         };
         self.die(reason);
         self.turn.end();
         false
+    }
+
+    /// Reads for the tasks that wait, as one of them; ready: it is not to read any more.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn poll_reading(
+        &self,
+        watched: &::tokio::io::unix::AsyncFd<Watched>,
+        context: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<()> {
+        let polled = self.turn.poll_frames(watched, context, |frame| {
+            let reason = match frame.map(|frame| self.take_frame(frame)) {
+                Ok(Ok(())) => return ControlFlow::Continue(()),
+                Ok(Err(what)) => broken(&what),
+                Err(error) => gone(&error),
+            };
+            self.die(reason);
+            self.turn.end();
+            ControlFlow::Break(())
+        });
+        // Threads that found the place taken meanwhile: this runtime may not run when their replies come.
+        self.hand_over();
+        polled.map(drop)
     }
 
     fn give_back(&self, receiver: RecvHalf) {
@@ -275,6 +368,14 @@ impl Shared {
             self.wake_a_sleeper();
         }
     }
+}
+
+fn broken(what: &str) -> String {
+    format!("the server breaks the protocol: {what}")
+}
+
+fn gone(error: &Error) -> String {
+    format!("the server is gone: {error}")
 }
 
 #[cfg(test)]

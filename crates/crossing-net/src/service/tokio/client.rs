@@ -3,6 +3,7 @@
 use super::super::client::{Awaited, Fault, Shared, Slot, late};
 use super::super::replies::Parts;
 use super::super::several::Servers;
+use super::reading::Watch;
 use super::{Replies, before, until_done};
 use crate::tokio::elsewhere;
 use crate::{Endpoint, Result, ServiceOptions, ToEndpoint};
@@ -84,7 +85,8 @@ impl Drop for Connecting<'_> {
 /// ```
 ///
 /// # Platform-specific behavior
-/// As [`crate::Client`], whose thread it has. Dropping the last clone waits at most 100 ms for a server that does not read.
+/// As [`crate::Client`], whose thread it has: that reads while no task of the first runtime that called waits here, and all the time
+/// once tasks of another one do as well, or over `tls:`. Dropping the last clone waits at most 100 ms for a server that does not read.
 #[derive(Debug, Clone)]
 pub struct Client {
     inner: crate::Client,
@@ -282,17 +284,19 @@ async fn begin(
     awaited: impl Fn() -> Awaited,
 ) -> Result<Entered> {
     let mut line = InLine { shared, place: Place::default() };
+    let mut watch = Watch::new(shared);
     let entering = poll_fn(|context| {
         let entered = shared.enter_or_wait(&mut line.place, context.waker(), &awaited);
-        entered.map_or(Poll::Pending, Poll::Ready)
+        // Replies are to come in, though nobody may wait for them.
+        entered.map_or_else(|| watch.pending(), Poll::Ready)
     });
     let id = before(deadline, entering).await.unwrap_or_else(|| Err(shared.crowded()))?;
-    drop(line);
+    drop((line, watch));
     let mut entered = Entered { shared: Arc::clone(shared), id, sent: false, runtime: Handle::current() };
-    let frame = Shared::frame(id, window, deadline, request);
+    let (head, payload) = Shared::message(id, window, deadline, request).split();
     let sending = async {
         until_done(&shared.link, || {
-            entered.sent = shared.try_send(&frame)?;
+            entered.sent = shared.try_send((&head, payload))?;
             Ok(entered.sent)
         })
         .await?;
@@ -355,8 +359,10 @@ impl Call {
     pub async fn ready(&mut self) -> Result<Vec<u8>> {
         // Replies that are always there leave the other tasks their turn.
         tokio::task::coop::consume_budget().await;
-        let answer =
-            poll_fn(|context| self.slot.take_or_wait(context.waker()).map_or(Poll::Pending, Poll::Ready));
+        let mut watch = Watch::new(&self.entered.shared);
+        let answer = poll_fn(|context| {
+            self.slot.take_or_wait(context.waker()).map_or_else(|| watch.pending(), Poll::Ready)
+        });
         answer.await.map_err(|fault| self.entered.shared.error(fault))
     }
 }

@@ -1,6 +1,8 @@
-//! Services for tokio: the threads of the blocking ones read, and here tasks wait for them; what is sent is sent by the tasks.
+//! Services for tokio: tasks wait where the threads of the blocking ones do, a task for each connection reads it, and what is sent is
+//! sent by the tasks.
 
 mod client;
+mod reading;
 mod replies;
 mod server;
 mod stream;

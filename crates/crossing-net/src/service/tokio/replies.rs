@@ -2,6 +2,7 @@
 
 use super::super::replies::Parts;
 use super::client::Entered;
+use super::reading::Watch;
 use super::{before, writable};
 use crate::Result;
 use std::future::poll_fn;
@@ -15,14 +16,14 @@ use std::time::Instant;
 #[must_use = "an answer that is dropped is cancelled"]
 pub struct Replies {
     // Dropped first: it tells the server without waiting, and the other one finds it done.
-    _entered: Entered,
+    entered: Entered,
     inner: crate::Replies,
 }
 
 impl Replies {
     pub(super) fn new(entered: Entered, parts: Arc<Parts>, window: u16, deadline: Option<Instant>) -> Self {
         let inner = crate::Replies::new(Arc::clone(&entered.shared), parts, entered.id, window, deadline);
-        Self { _entered: entered, inner }
+        Self { entered: entered, inner }
     }
 
     /// Receives the next part, waiting for it until the deadline of the call; `None`: that was all.
@@ -57,10 +58,11 @@ impl Replies {
         loop {
             // The server may wait for what is granted, so that goes before this waits; what came meanwhile is taken first.
             let owes = self.inner.owes();
+            let mut watch = Watch::new(&self.entered.shared);
             let next = poll_fn(|context| match self.inner.recv_or_wait(context.waker()) {
                 Some(next) => Poll::Ready(Some(next)),
                 None if owes => Poll::Ready(None),
-                None => Poll::Pending,
+                None => watch.pending(),
             });
             if let Some(next) = next.await {
                 return next;
