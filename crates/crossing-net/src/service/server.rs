@@ -6,6 +6,8 @@ use super::stream::{ReplyStream, Ticket};
 use super::turn::{SLICE as TURN_SLICE, Turn};
 use crate::link::Link;
 use crate::{Endpoint, Listener, Peer, RecvHalf, SendHalf, Stream};
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+use ::tokio::runtime::Handle;
 use crossing_sys::local::Wait;
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 use crossing_sys::wakers::Place;
@@ -33,7 +35,7 @@ pub(super) const REPLY: &str = "reply to";
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) sender: Mutex<SendHalf>,
-    turn: Turn,
+    pub(super) turn: Turn,
     /// Requests that were not answered.
     open: Mutex<HashMap<u64, Arc<Ticket>>>,
     pub(super) peer: Peer,
@@ -41,10 +43,12 @@ pub(super) struct Connection {
     cut: AtomicBool,
     #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(super) link: Arc<Link>,
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) tasks: super::tokio::OfConnection,
 }
 
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     // Until the last connection ends: who connects to a pipe of which only taken instances are left waits for one.
     listener: Listener,
     requests: Mutex<VecDeque<Request>>,
@@ -53,6 +57,9 @@ struct Shared {
     waiting: AtomicUsize,
     /// Tasks that wait for one.
     wakers: Mutex<Wakers>,
+    /// Who reads for those.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) tasks: super::tokio::OfServer,
     connections: Mutex<Vec<Weak<Connection>>>,
     clients: AtomicUsize,
     closed: AtomicBool,
@@ -89,6 +96,8 @@ impl Server {
             came: Condvar::new(),
             waiting: AtomicUsize::new(0),
             wakers: Mutex::default(),
+            #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+            tasks: super::tokio::OfServer::default(),
             connections: Mutex::default(),
             clients: AtomicUsize::new(0),
             closed: AtomicBool::new(false),
@@ -170,6 +179,8 @@ impl Server {
                 let name = self.endpoint().to_string();
                 return Err(Error::new(ErrorKind::TimedOut, "receive a request on", name));
             }
+            #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+            self.shared.take_back();
             // Relaxed: under the lock. Before the look at the connection: whoever leaves it from now on sees that somebody waits.
             self.shared.waiting.fetch_add(1, Ordering::Relaxed);
             if let Some((connection, receiver)) = self.shared.only_connection() {
@@ -195,7 +206,14 @@ impl Server {
 impl Server {
     /// The next request that is still wanted, and whether its time is over; if there is none, the task of `waker` waits in
     /// `place`.
-    pub(super) fn recv_or_wait(&self, place: &mut Place, waker: &Waker) -> Option<(Request, bool)> {
+    pub(super) fn recv_or_wait(
+        &self,
+        runtime: &Handle,
+        place: &mut Place,
+        waker: &Waker,
+    ) -> Option<(Request, bool)> {
+        // A task of that runtime is to read each connection.
+        self.shared.give_over(runtime);
         // Before the look: what comes after it wakes.
         lock(&self.shared.wakers).wait(place, waker);
         let next = self.next();
@@ -229,7 +247,7 @@ impl Server {
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 impl Request {
     /// The last that there is to say, for who passes it on; `None` when nothing is.
-    pub(super) fn last_words<'a>(&mut self, message: impl FnOnce(u64) -> Message<'a>) -> Option<Vec<u8>> {
+    pub(super) fn last_words<'a>(&mut self, message: impl FnOnce(u64) -> Message<'a>) -> Option<Message<'a>> {
         if self.answered {
             return None;
         }
@@ -238,9 +256,7 @@ impl Request {
         if self.is_cancelled() {
             return None;
         }
-        let mut frame = Vec::new();
-        message(self.id).encode(&mut frame);
-        Some(frame)
+        Some(message(self.id))
     }
 }
 
@@ -254,6 +270,8 @@ impl Connection {
     /// The client does not read: no reply after this one could be told from its rest.
     pub(super) fn cut_off(&self) {
         self.cut.store(true, Ordering::Release);
+        // Its thread ends it.
+        self.turn.keep();
     }
 }
 
@@ -269,6 +287,9 @@ impl Drop for Serving {
         let connections = std::mem::take(&mut *lock(&shared.connections));
         for connection in connections.iter().filter_map(Weak::upgrade) {
             let _ = lock(&connection.sender).0.end_sending_timeout(Duration::from_millis(100));
+            // Whatever becomes of the runtime whose task reads.
+            #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+            connection.turn.keep();
         }
         let requests = std::mem::take(&mut *lock(&shared.requests));
         drop(requests);
@@ -456,11 +477,13 @@ impl Shared {
         }
     }
 
-    fn read(&self, stream: Stream, peer: Peer) {
+    fn read(self: &Arc<Self>, stream: Stream, peer: Peer) {
         let Ok((sender, receiver)) = stream.split() else { return };
         let connection = Arc::new(Connection {
             #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
             link: sender.0.shared_link(),
+            #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+            tasks: super::tokio::OfConnection::new(self),
             sender: Mutex::new(sender),
             turn: Turn::new(receiver),
             open: Mutex::default(),
@@ -473,16 +496,19 @@ impl Shared {
             connections.retain(|known| known.strong_count() > 0);
             connections.push(Arc::downgrade(&connection));
             // None is the only one now: each is read by its thread.
-            connections.iter().filter_map(Weak::upgrade).for_each(|known| known.turn.summon());
+            connections.iter().filter_map(Weak::upgrade).for_each(|known| known.turn.summon_from_threads());
         }
+        #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+        self.give_over_one(&connection);
         while let Some(mut receiver) = connection.turn.await_place() {
             loop {
                 // Before the request wakes who waits for it.
-                let wanted = self.waiting.load(Ordering::Relaxed) > 0 && self.has_one_client();
+                let wanted = connection.turn.is_watched()
+                    || self.waiting.load(Ordering::Relaxed) > 0 && self.has_one_client();
                 if !self.read_one(&connection, &mut receiver, Some(Instant::now() + CLIENT_SLICE), false) {
                     break;
                 }
-                if wanted {
+                if wanted || connection.turn.is_watched() {
                     break;
                 }
             }
@@ -554,7 +580,11 @@ impl Shared {
         let ended = connection.cut.load(Ordering::Acquire) || self.closed.load(Ordering::Acquire);
         let goes_on = !ended
             && match connection.turn.receive(receiver, deadline, soon) {
-                Ok(frame) => self.take_frame(connection, frame),
+                Ok(frame) => match self.take_frame(connection, frame) {
+                    Taken::Whole => true,
+                    Taken::Broken => false,
+                    Taken::Refused(id) => connection.send(&refusal(id)).is_ok(),
+                },
                 Err(error) => error.kind() == ErrorKind::TimedOut,
             };
         if !goes_on {
@@ -563,8 +593,8 @@ impl Shared {
         goes_on
     }
 
-    /// `false` when the client breaks the protocol.
-    fn take_frame(&self, connection: &Arc<Connection>, frame: &[u8]) -> bool {
+    /// Does what a frame says.
+    pub(super) fn take_frame(&self, connection: &Arc<Connection>, frame: &[u8]) -> Taken {
         match Message::decode(frame) {
             Ok(Message::Request { id, millis, window, payload }) => {
                 return self.take(connection, id, millis, window, payload);
@@ -580,23 +610,21 @@ impl Shared {
                     ticket.grant(parts);
                 }
             }
-            _ => return false,
+            _ => return Taken::Broken,
         }
-        true
+        Taken::Whole
     }
 
-    /// Puts a request into the queue; `false` when its client breaks the protocol.
-    fn take(&self, connection: &Arc<Connection>, id: u64, millis: u32, window: u16, payload: &[u8]) -> bool {
+    /// Puts a request into the queue.
+    fn take(&self, connection: &Arc<Connection>, id: u64, millis: u32, window: u16, payload: &[u8]) -> Taken {
         let ticket = Arc::new(Ticket::new(window));
         {
             let mut open = lock(&connection.open);
             if open.contains_key(&id) {
-                return false;
+                return Taken::Broken;
             }
             if open.len() >= self.max_in_flight {
-                drop(open);
-                let message = Message::Failure { id, refusal: Refusal::TooMany, text: &[] };
-                return connection.send(&message).is_ok();
+                return Taken::Refused(id);
             }
             open.insert(id, Arc::clone(&ticket));
         }
@@ -619,6 +647,25 @@ impl Shared {
             self.came.notify_one();
         }
         lock(&self.wakers).wake_one();
-        true
+        Taken::Whole
     }
+
+    /// The connections that there are.
+    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+    pub(super) fn connections(&self) -> Vec<Arc<Connection>> {
+        lock(&self.connections).iter().filter_map(Weak::upgrade).collect()
+    }
+}
+
+/// What came of a frame.
+pub(super) enum Taken {
+    Whole,
+    /// The client breaks the protocol.
+    Broken,
+    /// A request too many: its client is to be told.
+    Refused(u64),
+}
+
+pub(super) fn refusal<'a>(id: u64) -> Message<'a> {
+    Message::Failure { id, refusal: Refusal::TooMany, text: &[] }
 }

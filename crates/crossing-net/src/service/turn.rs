@@ -126,6 +126,15 @@ impl Turn {
         self.changed.notify_one();
     }
 
+    /// The same, unless a task reads whether it is waited for or not.
+    pub(super) fn summon_from_threads(&self) {
+        let mut place = lock(&self.place);
+        if !(place.resident && place.is_watched()) {
+            place.summoned = true;
+            self.changed.notify_one();
+        }
+    }
+
     /// The place, for a thread that waits, if it is free.
     pub(super) fn take(&self) -> Option<RecvHalf> {
         let mut place = lock(&self.place);
@@ -181,7 +190,7 @@ impl Turn {
         self.kept.load(Ordering::Relaxed)
     }
 
-    fn is_watched(&self) -> bool {
+    pub(super) fn is_watched(&self) -> bool {
         lock(&self.place).is_watched()
     }
 

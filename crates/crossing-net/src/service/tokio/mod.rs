@@ -7,6 +7,8 @@ mod replies;
 mod server;
 mod stream;
 
+pub(super) use reading::{OfConnection, OfServer};
+
 pub use client::{Call, Client};
 pub use replies::Replies;
 pub use server::{Request, Server};

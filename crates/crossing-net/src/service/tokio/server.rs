@@ -17,6 +17,10 @@ use tokio::runtime::Handle;
 /// it ends with the last of them. Dropping that waits for the thread that accepts, which ends at once unless the system is short of
 /// files or memory.
 ///
+/// Its clients' connections are read by tasks of the runtime of the first task that waits for a request, so that one must run; from then
+/// on by threads, as those of [`crate::Server`], once requests are taken by threads or by tasks of another runtime as well. `tls:` is
+/// read by threads.
+///
 /// # Platform-specific behavior
 /// As [`crate::Server`], whose threads it has.
 #[derive(Debug, Clone)]
@@ -66,7 +70,7 @@ impl Server {
     /// None so far.
     ///
     /// # Panics
-    /// Outside of a runtime of tokio.
+    /// Outside of a runtime of tokio with I/O enabled.
     pub async fn recv(&self) -> Result<Request> {
         struct Waiting<'a>(&'a crate::Server, Place);
         impl Drop for Waiting<'_> {
@@ -81,7 +85,7 @@ impl Server {
         poll_fn(|context| {
             let Waiting(server, place) = &mut waiting;
             loop {
-                match server.recv_or_wait(place, context.waker()) {
+                match server.recv_or_wait(&runtime, place, context.waker()) {
                     None => return Poll::Pending,
                     Some(next) => {
                         if let Some(request) = Request::timely(next, &runtime) {
@@ -149,9 +153,13 @@ impl Request {
         self.inner.deadline()
     }
 
-    /// Whether the client does not want the answer any more, or is gone.
+    /// Whether the client does not want the answer any more, or is gone: as far as the system knows, though no other task has run.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
+        if !self.inner.is_cancelled() {
+            // The task that reads may wait for this one to let go of the processor.
+            self.inner.connection.read_now();
+        }
         self.inner.is_cancelled()
     }
 
@@ -246,17 +254,15 @@ impl Request {
         let result = passing.outcome().await;
         if matches!(&result, Err(error) if matches!(error.kind(), ErrorKind::TooLarge { .. })) {
             // Too long an answer is followed by the notice that there is none.
-            let id = self.inner.id;
-            let mut frame = Vec::new();
-            Message::Failure { id, refusal: Refusal::Dropped, text: &[] }.encode(&mut frame);
-            drop(pass(&self.inner.connection, frame, &self.runtime));
+            let message = Message::Failure { id: self.inner.id, refusal: Refusal::Dropped, text: &[] };
+            drop(pass(&self.inner.connection, &message, &self.runtime));
         }
         result
     }
 
     fn pass<'a>(&mut self, message: impl FnOnce(u64) -> Message<'a>) -> Passing {
         match self.inner.last_words(message) {
-            Some(frame) => pass(&self.inner.connection, frame, &self.runtime),
+            Some(message) => pass(&self.inner.connection, &message, &self.runtime),
             None => Passing::Done(Ok(())),
         }
     }
@@ -269,14 +275,14 @@ impl Drop for Request {
 }
 
 /// A frame on its way to a client.
-enum Passing {
+pub(super) enum Passing {
     Done(Result<()>),
     /// There was no room; dropping this does not end it.
     Later(tokio::task::JoinHandle<Result<()>>),
 }
 
 impl Passing {
-    async fn outcome(self) -> Result<()> {
+    pub(super) async fn outcome(self) -> Result<()> {
         match self {
             Self::Done(result) => result,
             Self::Later(task) => task.await.unwrap_or_else(|_| {
@@ -287,28 +293,34 @@ impl Passing {
     }
 }
 
-/// Passes a frame on: at once, or if there is no room, by a task of its own.
-fn pass(connection: &Arc<Connection>, frame: Vec<u8>, runtime: &Handle) -> Passing {
+/// Passes a message on: at once, or if there is no room, by a task of its own.
+pub(super) fn pass(connection: &Arc<Connection>, message: &Message<'_>, runtime: &Handle) -> Passing {
     let mut began = false;
-    let at_first = try_pass(connection, &frame, &mut began);
+    let (head, payload) = message.split();
+    let at_first = try_pass(connection, (&head, payload), &mut began);
     if !matches!(at_first, Ok(false)) {
         return Passing::Done(told(connection, at_first.map(drop)));
+    }
+    // What began has been copied as far as it did not go.
+    let mut frame = Vec::new();
+    if !began {
+        message.encode(&mut frame);
     }
     let connection = Arc::clone(connection);
     Passing::Later(runtime.spawn(async move {
         let patience = Instant::now().checked_add(connection.slow);
-        let passing = until_done(&connection.link, || try_pass(&connection, &frame, &mut began));
+        let passing = until_done(&connection.link, || try_pass(&connection, (&[], &frame), &mut began));
         let result = before(patience, passing).await;
         let result = result.unwrap_or_else(|| Err(slow(&connection)));
         told(&connection, result)
     }))
 }
 
-/// Takes the frame, which `began` tells, and passes on the rest; `false`: there is no room now.
-pub(super) fn try_pass(connection: &Connection, frame: &[u8], began: &mut bool) -> Result<bool> {
+/// Takes the frame, in two pieces, which `began` tells, and passes on the rest; `false`: there is no room now.
+pub(super) fn try_pass(connection: &Connection, frame: (&[u8], &[u8]), began: &mut bool) -> Result<bool> {
     at_once(&connection.sender, |sender| {
         if !*began {
-            *began = sender.try_send(frame)?;
+            *began = sender.try_send_two(frame)?;
         }
         Ok(*began && sender.try_flush()?)
     })

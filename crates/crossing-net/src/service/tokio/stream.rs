@@ -53,7 +53,7 @@ impl ReplyStream {
         if !self.credit {
             // Taken at the moment that this is ready, so nothing is lost if it is dropped before.
             let taken = before(deadline, self.request.changed(true)).await;
-            if self.is_cancelled() {
+            if self.request.inner.is_cancelled() {
                 let error = Error::of_call(CallError::Cancelled, REPLY, self.request.peer().to_string());
                 return Err(error.detail("the client wants no more, or is gone"));
             }
@@ -66,11 +66,10 @@ impl ReplyStream {
             return Err(Error::of_call(CallError::DeadlinePassed, REPLY, self.request.peer().to_string()));
         }
         let connection = Arc::clone(&self.request.inner.connection);
-        let mut frame = Vec::new();
-        Message::Part { id: self.request.inner.id, payload: part }.encode(&mut frame);
+        let (head, payload) = Message::Part { id: self.request.inner.id, payload: part }.split();
         let mut rest = Rest { request: &self.request, began: false };
         let passing = until_done(&connection.link, || {
-            let done = try_pass(&connection, &frame, &mut rest.began);
+            let done = try_pass(&connection, (&head, payload), &mut rest.began);
             self.credit = !rest.began;
             done
         });
@@ -135,7 +134,7 @@ impl Drop for Rest<'_> {
             let connection = Arc::clone(&self.request.inner.connection);
             self.request.runtime.spawn(async move {
                 let patience = Instant::now().checked_add(connection.slow);
-                let passing = until_done(&connection.link, || try_pass(&connection, &[], &mut true));
+                let passing = until_done(&connection.link, || try_pass(&connection, (&[], &[]), &mut true));
                 let _ = told(
                     &connection,
                     before(patience, passing).await.unwrap_or_else(|| Err(slow(&connection))),
