@@ -495,11 +495,11 @@ impl Shared {
             let mut connections = lock(&self.connections);
             connections.retain(|known| known.strong_count() > 0);
             connections.push(Arc::downgrade(&connection));
+            #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+            self.give_over_one(&connection);
             // None is the only one now: each is read by its thread.
             connections.iter().filter_map(Weak::upgrade).for_each(|known| known.turn.summon_from_threads());
         }
-        #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-        self.give_over_one(&connection);
         while let Some(mut receiver) = connection.turn.await_place() {
             loop {
                 // Before the request wakes who waits for it.

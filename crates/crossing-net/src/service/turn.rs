@@ -199,6 +199,8 @@ impl Turn {
     }
 
     pub(super) fn put_back(&self, receiver: RecvHalf) {
+        // What was read and not taken the system does not tell of, not even if it came a moment ago.
+        let leaves_frames = receiver.0.is_here();
         let mut place = lock(&self.place);
         place.receiver = Some(receiver);
         let dozes = place.dozes && !place.is_watched();
@@ -206,7 +208,8 @@ impl Turn {
             place.dozes = false;
             self.changed.notify_one();
         }
-        let waker = if std::mem::take(&mut place.wants) { place.waker.take() } else { None };
+        let wakes = std::mem::take(&mut place.wants) || leaves_frames;
+        let waker = if wakes { place.waker.take() } else { None };
         drop(place);
         waker.into_iter().for_each(Waker::wake);
     }
