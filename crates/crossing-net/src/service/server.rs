@@ -522,7 +522,7 @@ impl Shared {
         }
     }
 
-    fn has_one_client(&self) -> bool {
+    pub(super) fn has_one_client(&self) -> bool {
         self.clients.load(Ordering::Relaxed) == 1
     }
 

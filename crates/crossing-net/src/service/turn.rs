@@ -20,7 +20,7 @@
 mod tasks;
 
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
-pub(super) use tasks::Watched;
+pub(super) use tasks::Watch;
 
 use super::client::{Shared, lock};
 use crate::RecvHalf;
@@ -351,10 +351,11 @@ impl Shared {
     #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(super) fn poll_reading(
         &self,
-        watched: &::tokio::io::unix::AsyncFd<Watched>,
+        watch: &mut Watch,
         context: &mut std::task::Context<'_>,
     ) -> std::task::Poll<()> {
-        let polled = self.turn.poll_frames(watched, context, |frame| {
+        let soon = || self.turn.is_watched();
+        let polled = self.turn.poll_frames(watch, context, soon, |frame| {
             let reason = match frame.map(|frame| self.take_frame(frame)) {
                 Ok(Ok(())) => return ControlFlow::Continue(()),
                 Ok(Err(what)) => broken(&what),

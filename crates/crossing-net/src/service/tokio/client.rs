@@ -3,7 +3,7 @@
 use super::super::client::{Awaited, Fault, Shared, Slot, late};
 use super::super::replies::Parts;
 use super::super::several::Servers;
-use super::reading::Watch;
+use super::reading::Waits;
 use super::{Replies, before, until_done};
 use crate::tokio::elsewhere;
 use crate::{Endpoint, Result, ServiceOptions, ToEndpoint};
@@ -284,14 +284,14 @@ async fn begin(
     awaited: impl Fn() -> Awaited,
 ) -> Result<Entered> {
     let mut line = InLine { shared, place: Place::default() };
-    let mut watch = Watch::new(shared);
+    let mut waits = Waits::new(shared);
     let entering = poll_fn(|context| {
         let entered = shared.enter_or_wait(&mut line.place, context.waker(), &awaited);
         // Replies are to come in, though nobody may wait for them.
-        entered.map_or_else(|| watch.pending(), Poll::Ready)
+        entered.map_or_else(|| waits.pending(), Poll::Ready)
     });
     let id = before(deadline, entering).await.unwrap_or_else(|| Err(shared.crowded()))?;
-    drop((line, watch));
+    drop((line, waits));
     let mut entered = Entered { shared: Arc::clone(shared), id, sent: false, runtime: Handle::current() };
     let (head, payload) = Shared::message(id, window, deadline, request).split();
     let sending = async {
@@ -359,9 +359,9 @@ impl Call {
     pub async fn ready(&mut self) -> Result<Vec<u8>> {
         // Replies that are always there leave the other tasks their turn.
         tokio::task::coop::consume_budget().await;
-        let mut watch = Watch::new(&self.entered.shared);
+        let mut waits = Waits::new(&self.entered.shared);
         let answer = poll_fn(|context| {
-            self.slot.take_or_wait(context.waker()).map_or_else(|| watch.pending(), Poll::Ready)
+            self.slot.take_or_wait(context.waker()).map_or_else(|| waits.pending(), Poll::Ready)
         });
         answer.await.map_err(|fault| self.entered.shared.error(fault))
     }

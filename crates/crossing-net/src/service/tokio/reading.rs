@@ -2,7 +2,7 @@
 
 use super::super::client::{Shared, lock};
 use super::super::server::{self, Connection, Taken, refusal};
-use super::super::turn::Watched;
+use super::super::turn::Watch;
 use super::server::pass;
 use crate::Result;
 use std::future::poll_fn;
@@ -10,17 +10,16 @@ use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
-use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 
 /// A task that waits for what comes from the server: as long as it does, a task of its runtime reads.
 #[derive(Debug)]
-pub(super) struct Watch<'a> {
+pub(super) struct Waits<'a> {
     shared: &'a Arc<Shared>,
     counts: bool,
 }
 
-impl<'a> Watch<'a> {
+impl<'a> Waits<'a> {
     pub(super) fn new(shared: &'a Arc<Shared>) -> Self {
         Self { shared, counts: false }
     }
@@ -39,7 +38,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-impl Drop for Watch<'_> {
+impl Drop for Waits<'_> {
     fn drop(&mut self) {
         if self.counts {
             self.shared.turn.unwatch();
@@ -53,14 +52,14 @@ struct Reader(Arc<Shared>);
 impl Reader {
     fn begin(shared: &Arc<Shared>, runtime: &Handle) {
         let reader = Self(Arc::clone(shared));
-        match Watched::new(&shared.link) {
-            Ok(watched) => drop(runtime.spawn(reader.run(watched))),
+        match Watch::new(&shared.link) {
+            Ok(watch) => drop(runtime.spawn(reader.run(watch))),
             Err(_) => shared.turn.keep(),
         }
     }
 
-    async fn run(self, watched: AsyncFd<Watched>) {
-        poll_fn(|context| self.0.poll_reading(&watched, context)).await;
+    async fn run(self, mut watch: Watch) {
+        poll_fn(|context| self.0.poll_reading(&mut watch, context)).await;
     }
 }
 
@@ -143,8 +142,8 @@ impl server::Shared {
         if connection.turn.begin_residence(runtime.id()) {
             let reader = ServerReader(Arc::clone(connection), runtime.clone());
             let _inside = runtime.enter();
-            match Watched::new(&connection.link) {
-                Ok(watched) => drop(runtime.spawn(reader.run(watched))),
+            match Watch::new(&connection.link) {
+                Ok(watch) => drop(runtime.spawn(reader.run(watch))),
                 Err(_) => connection.turn.keep(),
             }
         }
@@ -191,20 +190,21 @@ impl Connection {
 struct ServerReader(Arc<Connection>, Handle);
 
 impl ServerReader {
-    async fn run(self, watched: AsyncFd<Watched>) {
+    async fn run(self, mut watch: Watch) {
         let Self(connection, runtime) = &self;
-        while let Next::Refuse(id) = poll_fn(|context| self.next(&watched, context)).await {
+        while let Next::Refuse(id) = poll_fn(|context| self.next(&mut watch, context)).await {
             // Nothing is read until it is told; one that does not read is cut off.
             let _ = pass(connection, &refusal(id), runtime).outcome().await;
         }
     }
 
-    fn next(&self, watched: &AsyncFd<Watched>, context: &mut Context<'_>) -> Poll<Next> {
+    fn next(&self, watch: &mut Watch, context: &mut Context<'_>) -> Poll<Next> {
         let Self(connection, _) = self;
         if let Some(id) = lock(&connection.tasks.refused).pop() {
             return Poll::Ready(Next::Refuse(id));
         }
-        let polled = connection.turn.poll_frames(watched, context, |frame| connection.take(frame));
+        let soon = || connection.tasks.server.upgrade().is_some_and(|server| server.has_one_client());
+        let polled = connection.turn.poll_frames(watch, context, soon, |frame| connection.take(frame));
         polled.map(|next| match next {
             Some(Next::Over) => {
                 connection.turn.end();

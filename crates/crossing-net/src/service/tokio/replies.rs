@@ -2,7 +2,7 @@
 
 use super::super::replies::Parts;
 use super::client::Entered;
-use super::reading::Watch;
+use super::reading::Waits;
 use super::{before, writable};
 use crate::Result;
 use std::future::poll_fn;
@@ -58,11 +58,11 @@ impl Replies {
         loop {
             // The server may wait for what is granted, so that goes before this waits; what came meanwhile is taken first.
             let owes = self.inner.owes();
-            let mut watch = Watch::new(&self.entered.shared);
+            let mut waits = Waits::new(&self.entered.shared);
             let next = poll_fn(|context| match self.inner.recv_or_wait(context.waker()) {
                 Some(next) => Poll::Ready(Some(next)),
                 None if owes => Poll::Ready(None),
-                None => watch.pending(),
+                None => waits.pending(),
             });
             if let Some(next) = next.await {
                 return next;

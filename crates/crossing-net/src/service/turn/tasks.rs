@@ -1,19 +1,21 @@
 //! A task that reads the connection, of the runtime whose tasks wait for what comes.
 
-use super::{Runtime, Turn, lock};
+use super::{MOMENT, Runtime, Turn, lock};
 use crate::link::Link;
 use crate::tokio::register;
 use crate::{RecvHalf, Result};
 use std::ops::ControlFlow;
 use std::os::fd::{AsRawFd, RawFd};
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::Instant;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{Interest, Ready};
 
 /// A connection, as a reactor knows it.
 #[derive(Debug)]
-pub(in super::super) struct Watched(Arc<Link>);
+struct Watched(Arc<Link>);
 
 impl AsRawFd for Watched {
     fn as_raw_fd(&self) -> RawFd {
@@ -21,10 +23,19 @@ impl AsRawFd for Watched {
     }
 }
 
-impl Watched {
+/// A connection, for the task that reads it.
+#[derive(Debug)]
+pub(in super::super) struct Watch {
+    watched: AsyncFd<Watched>,
+    /// Since when it has waited for the next frame, and whether it keeps the runtime from sleeping.
+    waiting: Option<(Instant, bool)>,
+}
+
+impl Watch {
     /// Has the reactor of this runtime tell of what comes.
-    pub(in super::super) fn new(link: &Arc<Link>) -> std::io::Result<AsyncFd<Self>> {
-        register(Self(Arc::clone(link)), Interest::READABLE)
+    pub(in super::super) fn new(link: &Arc<Link>) -> std::io::Result<Self> {
+        let watched = register(Watched(Arc::clone(link)), Interest::READABLE)?;
+        Ok(Self { watched, waiting: None })
     }
 }
 
@@ -130,10 +141,12 @@ impl Turn {
     }
 
     /// Has `give` take what comes, or why nothing comes any more, until it breaks off; `None`: this task is not to read any more.
+    /// `soon`: the next may come in a moment, for which the runtime is kept from sleeping where that has been faster.
     pub(in super::super) fn poll_frames<T>(
         &self,
-        watched: &AsyncFd<Watched>,
+        Watch { watched, waiting }: &mut Watch,
         context: &mut Context<'_>,
+        soon: impl Fn() -> bool,
         mut give: impl FnMut(Result<&[u8]>) -> ControlFlow<T>,
     ) -> Poll<Option<T>> {
         let mut receiver = match self.look(context.waker()) {
@@ -146,7 +159,19 @@ impl Turn {
                 break Poll::Ready(Some(value));
             }
             let mut guard = match watched.poll_read_ready(context) {
-                Poll::Pending => break Poll::Pending,
+                Poll::Pending => {
+                    if !soon() {
+                        *waiting = None;
+                    } else {
+                        let (begun, looks) =
+                            *waiting.get_or_insert_with(|| (Instant::now(), self.habit.choose()));
+                        if looks && begun.elapsed() < MOMENT {
+                            // After all others that can go on, and a look at the reactor.
+                            let _ = pin!(tokio::task::yield_now()).poll(context);
+                        }
+                    }
+                    break Poll::Pending;
+                }
                 Poll::Ready(Ok(guard)) => guard,
                 // The runtime is ending.
                 Poll::Ready(Err(_)) => break Poll::Ready(None),
@@ -157,6 +182,9 @@ impl Turn {
                     // What came since is not forgotten by this.
                     if receiver.0.take_drained() || !filled {
                         guard.clear_ready_matching(Ready::READABLE);
+                    }
+                    if let Some((begun, looks)) = waiting.take_if(|_| filled) {
+                        self.habit.learn(looks, begun.elapsed());
                     }
                 }
                 Err(error) => {
