@@ -49,8 +49,10 @@ pub(super) struct Connection {
 
 #[derive(Debug)]
 pub(super) struct Shared {
-    // Until the last connection ends: who connects to a pipe of which only taken instances are left waits for one.
-    listener: Listener,
+    endpoint: Endpoint,
+    /// Gone when the service ends, so that another one can serve here; but a pipe's only when the last connection ends: who connects
+    /// to a pipe of which only taken instances are left waits for one.
+    listener: Mutex<Option<Arc<Listener>>>,
     requests: Mutex<VecDeque<Request>>,
     came: Condvar,
     /// Threads that wait for one; changed under the lock of the requests.
@@ -90,8 +92,10 @@ struct Serving {
 impl Server {
     pub(super) fn new(listener: Listener, options: &ServiceOptions) -> Result<Self> {
         let name = listener.endpoint().to_string();
+        let listener = Arc::new(listener);
         let shared = Arc::new(Shared {
-            listener,
+            endpoint: listener.endpoint().clone(),
+            listener: Mutex::new(Some(Arc::clone(&listener))),
             requests: Mutex::default(),
             came: Condvar::new(),
             waiting: AtomicUsize::new(0),
@@ -106,7 +110,7 @@ impl Server {
             slow: options.slow_client,
         });
         let accepting = Arc::clone(&shared);
-        let thread = thread::Builder::new().name("service".into()).spawn(move || accepting.run());
+        let thread = thread::Builder::new().name("service".into()).spawn(move || accepting.run(&listener));
         let thread = thread.map_err(|cause| Error::os(cause, "serve at", name))?;
         let serving = Serving { shared: Arc::clone(&shared), thread: Some(thread) };
         Ok(Self { shared, _serving: Arc::new(serving) })
@@ -115,7 +119,7 @@ impl Server {
     /// Where it serves; a port 0 has become the one that the system chose.
     #[must_use]
     pub fn endpoint(&self) -> &Endpoint {
-        self.shared.listener.endpoint()
+        &self.shared.endpoint
     }
 
     /// How many clients are connected.
@@ -279,9 +283,12 @@ impl Drop for Serving {
     fn drop(&mut self) {
         let shared = &self.shared;
         shared.closed.store(true, Ordering::Release);
-        Link::knock(shared.listener.endpoint(), Wait::at_most(Duration::from_millis(100)));
+        Link::knock(&shared.endpoint, Wait::at_most(Duration::from_millis(100)));
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
+        }
+        if !matches!(shared.endpoint, Endpoint::Pipe(_)) {
+            drop(lock(&shared.listener).take());
         }
         // Nobody will answer: those who wait learn it by the end of their connections.
         let connections = std::mem::take(&mut *lock(&shared.connections));
@@ -452,9 +459,9 @@ impl Connection {
 }
 
 impl Shared {
-    fn run(self: Arc<Self>) {
+    fn run(self: Arc<Self>, listener: &Listener) {
         while !self.closed.load(Ordering::Acquire) {
-            match self.listener.accept_timeout(SLICE) {
+            match listener.accept_timeout(SLICE) {
                 Ok(_) if self.closed.load(Ordering::Acquire) => {}
                 Ok(_) if self.clients.load(Ordering::Relaxed) >= self.max_clients => {}
                 Ok((stream, peer)) => {
