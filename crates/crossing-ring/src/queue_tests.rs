@@ -6,7 +6,7 @@ use std::time::Duration;
 use zerocopy::IntoBytes;
 
 pub(super) const WISHES: Wishes =
-    Wishes { capacity: 8, max_len: 100_000, max_bytes: None, priorities: 32, max_deliveries: 3 };
+    Wishes { capacity: 8, max_len: 100_000, max_bytes: None, priorities: 32, max_deliveries: 3, inline: 64 };
 
 /// A segment with a new queue, which is removed at the end.
 pub(super) struct Fresh {

@@ -7,8 +7,8 @@ use super::fault::Fault;
 use super::peers::Peer;
 use super::replies::{Lanes, Replies};
 use super::{
-    Contract, FAILURE, HEAD, Head, REPLY, REQUEST, SCHEMA, SLICE, Terms, contract, part, random_number,
-    read_aside,
+    Contract, FAILURE, HEAD, Head, REPLY, REQUEST, SCHEMA, SHORT, SLICE, Terms, contract, part,
+    random_number, read_aside,
 };
 use crate::Loan;
 use crate::delivery::Delivery;
@@ -108,7 +108,12 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
         let mut options = Queue::<[u8]>::options();
         // Of a short type too, with room for what a server says of a failure.
         options.capacity(terms.max_in_flight.into()).max_len(terms.longest_reply());
-        options.priorities(1).access(terms.access).unlink_on_drop(true).waiting(terms.waiting);
+        options
+            .inline(terms.longest_reply().min(SHORT))
+            .priorities(1)
+            .access(terms.access)
+            .unlink_on_drop(true)
+            .waiting(terms.waiting);
         let heard = options.create(&format!("shm:{}", part(name, "heard", number)))?;
         crash::point("service.connect.queue-made");
         let mut options = Segment::options();

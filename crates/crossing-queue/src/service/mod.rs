@@ -56,9 +56,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How often who waits for a server looks whether it lives.
 const SLICE: Duration = Duration::from_millis(10);
+/// Messages of at most so many bytes lie whole in the slot that says whose they are.
+const SHORT: u64 = 1024 + HEAD as u64;
 /// The longest name of a service.
 const MAX_NAME_LEN: usize = 56;
-const SCHEMA: u64 = u64::from_le_bytes(*b"service\x01");
+const SCHEMA: u64 = u64::from_le_bytes(*b"service\x02");
 
 /// What a server says of itself; never changed.
 // FORMAT: service-shm.md Contract size=64
@@ -362,7 +364,7 @@ fn contract<Q: Payload + ?Sized, R: Payload + ?Sized>(terms: &Terms) -> Contract
     let size = |shape: crossing_ring::queue::Shape| shape.size.unwrap_or(u32::MAX);
     Contract {
         magic: *b"CROSSERV",
-        version: 2,
+        version: 3,
         pid: std::process::id(),
         schema: terms.schema,
         sizes: [size(Q::SHAPE), size(R::SHAPE)],

@@ -2,7 +2,7 @@
 
 use super::stream::ReplyStream;
 use super::{
-    APPLICATION, DROPPED, FAILURE, HEAD, Head, MISMATCH, REPLY, REQUEST, SCHEMA, TIMED_OUT, TOO_LARGE,
+    APPLICATION, DROPPED, FAILURE, HEAD, Head, MISMATCH, REPLY, REQUEST, SCHEMA, SHORT, TIMED_OUT, TOO_LARGE,
     TOO_MANY, Terms, contract, part, random_number, read_aside,
 };
 use crate::Loan;
@@ -108,7 +108,12 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
         let number = random_number()?;
         let mut options = Queue::<[u8]>::options();
         options.capacity(terms.capacity.into()).max_len(terms.max_request_len + HEAD as u64);
-        options.priorities(1).access(terms.access).unlink_on_drop(true).waiting(terms.waiting);
+        options
+            .inline((terms.max_request_len + HEAD as u64).min(SHORT))
+            .priorities(1)
+            .access(terms.access)
+            .unlink_on_drop(true)
+            .waiting(terms.waiting);
         let asked = options.create(&format!("shm:{}", part(name, "asked", number)))?;
         crash::point("service.serve.queue-made");
         let contract = contract::<Q, R>(terms);
