@@ -12,7 +12,7 @@ use super::{
 };
 use crate::Loan;
 use crate::delivery::Delivery;
-use crate::error::RecvError;
+use crate::error::{RecvError, TryRecvError};
 use crate::payload::Payload;
 use crate::queue::{Queue, Receiver};
 use crossing_shm::Segment;
@@ -40,6 +40,8 @@ struct Waiting {
     server: u32,
     /// It comes in parts, elsewhere.
     parts: bool,
+    /// An answer came: the server has no more to say.
+    answered: bool,
     answer: Option<Answer>,
     /// The task that waits for it, if no thread does.
     waker: Option<Waker>,
@@ -47,6 +49,7 @@ struct Waiting {
 
 impl Waiting {
     fn answer(&mut self, answer: Answer) {
+        self.answered = true;
         self.answer = Some(answer);
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -65,6 +68,8 @@ pub(super) struct State {
     free: Vec<u32>,
     /// Somebody receives for all.
     receiving: bool,
+    /// Threads that wait for something to change.
+    pausing: usize,
     /// Tasks that wait for a word.
     wakers: Wakers,
     pub(super) servers: Vec<Arc<Peer>>,
@@ -372,7 +377,7 @@ impl<R: Payload + ?Sized> Call<R> {
     pub fn wait_deadline(self, deadline: impl Into<Option<Instant>>) -> Result<Reply<R>> {
         let shared = &self.shared;
         shared
-            .await_answer(self.slot, deadline.into())?
+            .await_answer(self.slot, self.id, deadline.into())?
             .and_then(Reply::read)
             .map_err(|fault| fault.error(&shared.name))
     }
@@ -441,9 +446,8 @@ impl Shared {
         let id = state.next_id;
         state.count += 1;
         if let Some(place) = state.calls.get_mut(slot as usize) {
-            *place = Some(Waiting { id, server: server.number, parts, answer: None, waker: None });
+            *place = Some(Waiting { id, server: server.number, parts, answered: false, answer: None, waker: None });
         }
-        self.table.write_bytes(slot as usize * 8, &id.to_le_bytes())?;
         crash::point("service.call.entered");
         Ok(Some((id, slot, server)))
     }
@@ -465,39 +469,67 @@ impl Shared {
         loan[..HEAD].copy_from_slice(head.as_bytes());
     }
 
-    fn pause<'s>(&self, state: MutexGuard<'s, State>, left: Option<Duration>) -> MutexGuard<'s, State> {
+    fn pause<'s>(&self, mut state: MutexGuard<'s, State>, left: Option<Duration>) -> MutexGuard<'s, State> {
         let left = left.map_or(SLICE, |left| left.min(SLICE));
-        self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+        state.pausing += 1;
+        let mut state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        state.pausing -= 1;
+        state
+    }
+
+    /// Wakes the threads that wait, if there are any: a call of the system each time.
+    fn tell(&self, state: &State) {
+        if state.pausing > 0 {
+            self.changed.notify_all();
+        }
     }
 
     /// The call is over, or not wanted any more.
     fn leave(&self, slot: u32, id: u64) {
-        let mut state = lock(&self.state);
-        let Some(place) = state.calls.get_mut(slot as usize) else { return };
-        if place.as_ref().is_some_and(|waiting| waiting.id == id) {
-            *place = None;
-            // The table is this process's own.
-            let _ = self.table.write_bytes(slot as usize * 8, &[0; 8]);
-            state.free.push(slot);
-            state.count -= 1;
-            state.wakers.wake_one();
-            if state.count > 0 || state.free.len() == 1 {
-                // Somebody may wait for a word, or for the place of the one who receives.
-                drop(state);
-                self.changed.notify_all();
-            }
-        }
+        self.leave_in(&mut lock(&self.state), slot, id);
     }
 
-    /// Waits until the answer of the call with that word is there; receives for the others while nobody else does.
-    fn await_answer(&self, slot: u32, deadline: Option<Instant>) -> Result<Answer> {
+    fn leave_in(&self, state: &mut State, slot: u32, id: u64) {
+        let Some(place) = state.calls.get_mut(slot as usize) else { return };
+        let Some(waiting) = place.take_if(|waiting| waiting.id == id) else { return };
+        if !waiting.answered {
+            // The table is this process's own.
+            let _ = self.table.write_bytes(slot as usize * 8, &id.to_le_bytes());
+            crash::point("service.call.cancelled");
+        }
+        state.free.push(slot);
+        state.count -= 1;
+        state.wakers.wake_one();
+        // Somebody may wait for a word, or for the place of the one who receives.
+        self.tell(state);
+    }
+
+    /// Waits until the answer of the call with that word is there, which is over then; receives for the others while nobody else
+    /// does.
+    fn await_answer(&self, slot: u32, id: u64, deadline: Option<Instant>) -> Result<Answer> {
         let mut state = lock(&self.state);
         loop {
-            let Some(waiting) = state.calls.get_mut(slot as usize).and_then(Option::as_mut) else {
+            let waiting = state.calls.get_mut(slot as usize).and_then(Option::as_mut);
+            let Some(waiting) = waiting.filter(|waiting| waiting.id == id) else {
                 return Err(self.fault(ErrorKind::ApiMisuse).detail("the call is over"));
             };
             if let Some(answer) = waiting.answer.take() {
+                self.leave_in(&mut state, slot, id);
                 return Ok(answer);
+            }
+            if !state.receiving {
+                // Mostly one that comes is one's own, and others' are there already.
+                match self.replies.try_recv() {
+                    Ok(delivery) => {
+                        Self::put(&mut state, delivery);
+                        if state.count > 1 {
+                            self.tell(&state);
+                        }
+                        continue;
+                    }
+                    Err(TryRecvError::Os(error)) => return Err(error),
+                    Err(_) => {}
+                }
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
@@ -516,14 +548,12 @@ impl Shared {
                 Ok(delivery) => Self::put(&mut state, delivery),
                 Err(RecvError::TimedOut | RecvError::Mismatch(_)) => self.bury(&mut state),
                 Err(RecvError::Os(error)) => {
-                    self.changed.notify_all();
+                    self.tell(&state);
                     return Err(error);
                 }
             }
-            if state.count > 1 {
-                // Another one's answer, or the place of the one who receives.
-                self.changed.notify_all();
-            }
+            // Another one's answer, or the place of the one who receives.
+            self.tell(&state);
         }
     }
 
@@ -573,7 +603,7 @@ impl Shared {
                 let text = format!("the server{pid} died or left");
                 call.answer(Err(Fault::of(CallError::ServerDied, text)));
             }
-            self.changed.notify_all();
+            self.tell(state);
         }
     }
 }

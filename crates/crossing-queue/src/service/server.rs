@@ -77,7 +77,7 @@ impl Peer {
     pub(super) fn wants(&self, slot: u32, id: u64) -> bool {
         let mut word = [0; 8];
         let read = self.table.read_bytes((slot as usize).saturating_mul(8), &mut word);
-        read.is_ok() && u64::from_le_bytes(word) == id
+        read.is_ok() && u64::from_le_bytes(word) < id
     }
 }
 
