@@ -232,7 +232,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
         let (call, server, mut loan) = loop {
             let (id, slot, server) = shared.enter(deadline, lane != 0)?;
             // From here on dropping it leaves.
-            let call = Call { shared: Arc::clone(shared), id, slot, reply: PhantomData };
+            let call = Call::new(Arc::clone(shared), id, slot);
             match shared.lend(&server, len + HEAD, deadline) {
                 Ok(loan) => break (call, server, loan),
                 // One that died is not chosen again.
@@ -340,13 +340,14 @@ pub struct Call<R: Payload + ?Sized = [u8]> {
     pub(super) shared: Arc<Shared>,
     pub(super) id: u64,
     pub(super) slot: u32,
+    /// It has left already.
+    over: bool,
     reply: PhantomData<fn() -> Box<R>>,
 }
 
 impl<R: Payload + ?Sized> Call<R> {
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(super) fn new(shared: Arc<Shared>, id: u64, slot: u32) -> Self {
-        Self { shared, id, slot, reply: PhantomData }
+        Self { shared, id, slot, over: false, reply: PhantomData }
     }
 
     pub(super) fn send(self, loan: Loan) -> Result<Self> {
@@ -374,12 +375,11 @@ impl<R: Payload + ?Sized> Call<R> {
     ///
     /// # Errors
     /// As [`Client::call_timeout`].
-    pub fn wait_deadline(self, deadline: impl Into<Option<Instant>>) -> Result<Reply<R>> {
-        let shared = &self.shared;
-        shared
-            .await_answer(self.slot, self.id, deadline.into())?
-            .and_then(Reply::read)
-            .map_err(|fault| fault.error(&shared.name))
+    pub fn wait_deadline(mut self, deadline: impl Into<Option<Instant>>) -> Result<Reply<R>> {
+        let answer = self.shared.await_answer(self.slot, self.id, deadline.into())?;
+        self.over = answer.is_some();
+        let answer = answer.unwrap_or_else(|| Err(Fault::late()));
+        answer.and_then(Reply::read).map_err(|fault| fault.error(&self.shared.name))
     }
 
     /// The call is over: another one may have its place.
@@ -390,7 +390,9 @@ impl<R: Payload + ?Sized> Call<R> {
 
 impl<R: Payload + ?Sized> Drop for Call<R> {
     fn drop(&mut self) {
-        self.leave();
+        if !self.over {
+            self.leave();
+        }
     }
 }
 
@@ -446,7 +448,14 @@ impl Shared {
         let id = state.next_id;
         state.count += 1;
         if let Some(place) = state.calls.get_mut(slot as usize) {
-            *place = Some(Waiting { id, server: server.number, parts, answered: false, answer: None, waker: None });
+            *place = Some(Waiting {
+                id,
+                server: server.number,
+                parts,
+                answered: false,
+                answer: None,
+                waker: None,
+            });
         }
         crash::point("service.call.entered");
         Ok(Some((id, slot, server)))
@@ -505,8 +514,8 @@ impl Shared {
     }
 
     /// Waits until the answer of the call with that word is there, which is over then; receives for the others while nobody else
-    /// does.
-    fn await_answer(&self, slot: u32, id: u64, deadline: Option<Instant>) -> Result<Answer> {
+    /// does. `None`: the time is over first.
+    fn await_answer(&self, slot: u32, id: u64, deadline: Option<Instant>) -> Result<Option<Answer>> {
         let mut state = lock(&self.state);
         loop {
             let waiting = state.calls.get_mut(slot as usize).and_then(Option::as_mut);
@@ -515,7 +524,7 @@ impl Shared {
             };
             if let Some(answer) = waiting.answer.take() {
                 self.leave_in(&mut state, slot, id);
-                return Ok(answer);
+                return Ok(Some(answer));
             }
             if !state.receiving {
                 // Mostly one that comes is one's own, and others' are there already.
@@ -533,7 +542,7 @@ impl Shared {
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                return Ok(Err(Fault::late()));
+                return Ok(None);
             }
             if state.receiving {
                 state = self.pause(state, left);

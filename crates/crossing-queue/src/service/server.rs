@@ -81,12 +81,20 @@ impl Peer {
     }
 }
 
+/// The clients that asked.
+#[derive(Debug, Default)]
+struct Clients {
+    all: HashMap<u32, Arc<Peer>>,
+    /// The one that asked last, which mostly asks next.
+    last: Option<(u32, Arc<Peer>)>,
+}
+
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) name: String,
     pub(super) slow: Duration,
     max_in_flight: u32,
-    clients: Mutex<HashMap<u32, Arc<Peer>>>,
+    clients: Mutex<Clients>,
     pub(super) requests: Receiver,
     // Dropped in this order: found by the first.
     _server: Segment,
@@ -269,13 +277,19 @@ impl Shared {
     /// The client of that number, if it lives.
     fn client(&self, number: u32) -> Option<Arc<Peer>> {
         let mut clients = lock(&self.clients);
-        if let Some(peer) = clients.get(&number) {
+        let Clients { all, last } = &mut *clients;
+        if let Some((_, peer)) = last.as_ref().filter(|(last, _)| *last == number) {
+            return Some(Arc::clone(peer));
+        }
+        if let Some(peer) = all.get(&number) {
+            *last = Some((number, Arc::clone(peer)));
             return Some(Arc::clone(peer));
         }
         // Those that are gone; their names can be removed when nobody has them open.
-        clients.retain(|_, peer| peer.owner.is_alive());
+        *last = None;
+        all.retain(|_, peer| peer.owner.is_alive());
         let peer = Arc::new(Peer::open(&self.name, number).ok()?);
-        clients.insert(number, Arc::clone(&peer));
+        all.insert(number, Arc::clone(&peer));
         Some(peer)
     }
 }

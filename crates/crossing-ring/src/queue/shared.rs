@@ -333,6 +333,17 @@ impl SlotQueue {
         self.take_from(self.layout().limits.lanes(), until)
     }
 
+    /// Takes the next message where a short look is enough to find it; [`take`](Self::take) finds every one.
+    #[inline(always)]
+    #[must_use]
+    pub fn take_soon(&self) -> Option<Held> {
+        if self.is_forked() {
+            return None;
+        }
+        let taken = self.core().take_soon(self.layout().limits.lanes())?;
+        Some(Held::new(self.clone(), taken))
+    }
+
     /// Takes the oldest dead letter, waiting until `until`.
     #[cold]
     #[must_use]
