@@ -91,6 +91,7 @@ impl Held {
             return false;
         }
         self.flags |= DONE;
+        self.queue.core().words().own_blocks(self.place, self.index, self.body as usize + self.properties as usize);
         self.queue.core().acknowledge(&self.taken())
     }
 

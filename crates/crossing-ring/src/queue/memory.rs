@@ -13,6 +13,9 @@ use crossing_sys::Result;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+/// Longer messages leave the caches before their memory is written again.
+const OWNED: usize = 256 << 10;
+
 /// A claimed range of a region, and what lies where.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -96,6 +99,21 @@ impl Memory {
             let last: &AtomicU64 = unsafe { self.at(start + line + 56) };
             // Relaxed: the owner's own, and it stays what it is.
             last.store(last.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// As [`own_inline`](Self::own_inline), of a message of `len` bytes at `place`, if it lies in blocks.
+    #[inline]
+    pub(super) fn own_blocks(&self, place: NonNull<u8>, slot: u32, len: usize) {
+        if len > INLINE && len <= OWNED && place != self.inline(slot) {
+            for line in (0..len).step_by(64) {
+                // SAFETY: blocks are whole lines, of which the message at `place` has so many.
+                let last = unsafe { place.add(line + 56) }.cast::<AtomicU64>();
+                // SAFETY: as above; mapped, aligned, and atomics tolerate other writers.
+                let last = unsafe { last.as_ref() };
+                // Relaxed: the owner's own, and it stays what it is.
+                last.store(last.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
         }
     }
 
