@@ -127,6 +127,59 @@ fn every_length_arrives_whole() {
 }
 
 #[test]
+fn longer_slots_hold_longer_messages() {
+    // 1000 is rounded up to 1024; longer ones go to blocks.
+    let fresh = fresh(Wishes { capacity: 4, max_len: 3000, inline: 1000, ..WISHES });
+    let long = Wishes { capacity: 4, max_len: 1024, inline: 1000, ..WISHES };
+    let (short, blocks) = (QueueHeader::new(&Wishes { inline: 64, ..long }), QueueHeader::new(&long));
+    // 960 bytes more for each slot, and no blocks.
+    assert!(blocks.unwrap().total_len() < short.unwrap().total_len());
+    for round in 0..20_usize {
+        // In each slot at once, so that they would be seen to overlap.
+        let texts: Vec<Vec<u8>> = [[64, 1023, 1024, 1025], [1024, 1, 3000, 1024]][round % 2]
+            .iter()
+            .map(|len| (0..*len).map(|at| (at * 3 + len + round) as u8).collect())
+            .collect();
+        for (number, text) in texts.iter().enumerate() {
+            if number % 2 == round / 2 % 2 {
+                put(&fresh.queue, text, 0).unwrap();
+            } else {
+                let mut draft = fresh.queue.draft(text.len(), &[], Until::Now).unwrap();
+                draft.copy_from_slice(text);
+                draft.commit(&Message::default()).unwrap();
+            }
+        }
+        let held: Vec<Held> = std::iter::from_fn(|| take(&fresh.queue)).collect();
+        assert_eq!(held.iter().map(|held| held.to_vec()).collect::<Vec<_>>(), texts);
+        held.into_iter().for_each(|held| assert!(held.acknowledge()));
+    }
+    // With properties, which lie before the body.
+    let message = Message { body: &[1; 1000], properties: &[2; 24], ..Message::default() };
+    fresh.queue.put(&message, Until::Now).unwrap();
+    let held = take(&fresh.queue).unwrap();
+    assert_eq!((held.properties(), &*held), (&[2; 24][..], &[1; 1000][..]));
+}
+
+#[test]
+fn slots_of_no_such_length_are_refused() {
+    let header = QueueHeader::new(&Wishes { inline: 256, ..WISHES }).unwrap();
+    let opened = |at: usize, value: u8| {
+        let mut bytes = header.as_bytes().to_vec();
+        bytes[at] = value;
+        let name = format!("ring-test-slots-{}-{value}", std::process::id());
+        let mut options = Segment::options();
+        options.size(usize::try_from(header.total_len()).unwrap()).content(&bytes);
+        SlotQueue::open(&options.create(&name).unwrap())
+    };
+    // As it is: 192 bytes more. Then odd, more than are there, and more than there may be.
+    opened(44, 192).unwrap();
+    for value in [191, 128] {
+        assert_eq!(opened(44, value).unwrap_err().kind(), crossing_sys::ErrorKind::Corrupt);
+    }
+    assert_eq!(opened(46, 255).unwrap_err().kind(), crossing_sys::ErrorKind::Corrupt);
+}
+
+#[test]
 fn the_capacity_is_exact_and_room_comes_back() {
     for len in [8, 64, 300, 100_000] {
         let fresh = fresh(WISHES);

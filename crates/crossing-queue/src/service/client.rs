@@ -85,7 +85,7 @@ pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     changed: Condvar,
     pub(super) replies: Receiver,
-    table: Segment,
+    pub(super) table: Segment,
     pub(super) lanes: Lanes,
     _heard: Queue,
 }

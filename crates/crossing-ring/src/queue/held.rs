@@ -91,7 +91,11 @@ impl Held {
             return false;
         }
         self.flags |= DONE;
-        self.queue.core().words().own_blocks(self.place, self.index, self.body as usize + self.properties as usize);
+        self.queue.core().words().own_blocks(
+            self.place,
+            self.index,
+            self.body as usize + self.properties as usize,
+        );
         self.queue.core().acknowledge(&self.taken())
     }
 
