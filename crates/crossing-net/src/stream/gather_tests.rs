@@ -77,12 +77,13 @@ fn what_is_gathered_is_bounded_and_each_wait_ends_as_told() {
                 sent += 1;
                 assert!(sending.gathered() < 3 * MAX + 80_000, "{}", sending.gathered());
             }
-            let Err(late) = sending.flush_deadline(Instant::now() + SHORT) else { continue };
-            assert_eq!(late.kind(), ErrorKind::TimedOut, "{late}");
             match sending.send_timeout(&frame(sent), SHORT) {
                 Ok(()) => sent += 1,
                 Err(error) => break assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}"),
             }
+        }
+        if let Err(late) = sending.flush_deadline(Instant::now() + SHORT) {
+            assert_eq!(late.kind(), ErrorKind::TimedOut, "{late}");
         }
         let reader = thread::spawn(move || {
             for number in 0..sent + 2 {
@@ -172,9 +173,10 @@ fn a_peer_that_goes_is_told_and_holds_nobody_up() {
 #[test]
 fn what_never_fits_and_what_makes_no_sense_is_refused() {
     over_each(|endpoint| {
-        let (client, _server) = connected(endpoint);
-        let error = client.split().unwrap().0.gathering(0).unwrap_err();
+        let both = connected(endpoint);
+        let error = both.0.split().unwrap().0.gathering(0).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::ApiMisuse);
+        drop(both.1);
         let listener = crate::Listener::options().max_frame_len(100).bind(endpoint).unwrap();
         let client = Stream::connect(listener.endpoint()).unwrap();
         let (mut server, _) = listener.accept_timeout(PATIENCE).unwrap();
