@@ -1,11 +1,12 @@
 //! What `send` and `recv` do with sockets: frames between two programs that use Crossing, raw bytes with others.
 
+use super::source::Source;
 use crate::args::{RecvArgs, SendArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{data_or_stdin, write_message};
 use crossing::net::{RawStream, Session, SessionOptions, Stream};
 use crossing::{Error, ErrorKind};
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 /// Bytes that a raw read takes at most.
@@ -48,7 +49,7 @@ pub fn patiently<T>(deadline: Option<Instant>, connect: impl Fn() -> Result<T, E
 
 /// Sends over a socket.
 pub fn send(args: &SendArgs) -> Outcome {
-    let (source, deadline) = (Source::of(args)?, end_of_patience(args.timeout));
+    let (source, deadline) = (source(args)?, end_of_patience(args.timeout));
     match (&source, args.session) {
         (Source::Repeated(data, _), _) if args.raw => send_raw(args, data, deadline),
         (_, true) => send_in_session(args, &source, deadline),
@@ -61,43 +62,17 @@ pub fn end_of_patience(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
-/// What is sent.
-pub enum Source {
-    /// The same message so many times.
-    Repeated(Vec<u8>, u64),
-    /// Each line of standard input as it comes, without its newline.
-    Lines,
-}
-
-impl Source {
-    /// What the arguments say, which must be about sockets.
-    pub fn of(args: &SendArgs) -> Result<Self, Failure> {
-        refuse(args.priority != 0, "--priority", &args.endpoint)?;
-        refuse(args.queue.create, "--create", &args.endpoint)?;
-        match args.message.batch {
-            false => Ok(Self::Repeated(data_or_stdin(args.data.as_deref())?, args.count)),
-            true if args.raw || args.count != 1 => Err(Failure::usage(format!(
-                "cannot use --batch with --raw or --count for \"{}\": each line of standard input is one message, sent once",
-                args.endpoint
-            ))),
-            true => Ok(Self::Lines),
-        }
-    }
-
-    /// Calls `send` for each message.
-    pub fn each(&self, mut send: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
-        match self {
-            Self::Repeated(data, count) => (0..*count).try_for_each(|_| send(data)),
-            Self::Lines => {
-                let mut input = io::stdin().lock();
-                let mut line = Vec::new();
-                while input.read_until(b'\n', &mut line).map_err(|cause| Failure::input(&cause))? > 0 {
-                    send(line.strip_suffix(b"\n").unwrap_or(&line))?;
-                    line.clear();
-                }
-                Ok(())
-            }
-        }
+/// What the arguments say is sent, which must be about sockets.
+pub fn source(args: &SendArgs) -> Result<Source, Failure> {
+    refuse(args.priority != 0, "--priority", &args.endpoint)?;
+    refuse(args.queue.create, "--create", &args.endpoint)?;
+    match args.message.batch {
+        false => Ok(Source::Repeated(data_or_stdin(args.data.as_deref())?, args.count)),
+        true if args.raw => Err(Failure::usage(format!(
+            "cannot use --batch with --raw for \"{}\": each line of standard input is one message",
+            args.endpoint
+        ))),
+        true => Source::lines(args.count),
     }
 }
 
