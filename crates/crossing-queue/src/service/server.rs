@@ -73,7 +73,8 @@ impl Peer {
         looked.1
     }
 
-    /// Whether the client still waits for that reply, or died waiting. A hint: it may change its mind at any moment.
+    /// Whether the client has not given up that call, or any later one with this word; true of one that died waiting. A hint: it
+    /// may change its mind at any moment.
     pub(super) fn wants(&self, slot: u32, id: u64) -> bool {
         let mut word = [0; 8];
         let read = self.table.read_bytes((slot as usize).saturating_mul(8), &mut word);
