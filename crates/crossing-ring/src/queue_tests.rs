@@ -180,6 +180,28 @@ fn slots_of_no_such_length_are_refused() {
 }
 
 #[test]
+fn blocks_that_are_no_lines_are_refused() {
+    let header = QueueHeader::new(&WISHES).unwrap();
+    let number = |at: usize| u32::from_ne_bytes(header.as_bytes()[at..at + 4].try_into().unwrap());
+    let (blocks, len) = (u64::from(number(36)), number(40));
+    for less in [64, 8] {
+        // Shorter blocks, and as much less in all: the figures fit.
+        let mut bytes = header.as_bytes().to_vec();
+        bytes[40..44].copy_from_slice(&(len - less).to_ne_bytes());
+        let total = (header.total_len() - blocks * u64::from(less)).next_multiple_of(64);
+        bytes[56..64].copy_from_slice(&total.to_ne_bytes());
+        let name = format!("ring-test-blocks-{}-{less}", std::process::id());
+        let mut options = Segment::options();
+        options.size(usize::try_from(header.total_len()).unwrap()).content(&bytes);
+        let opened = SlotQueue::open(&options.create(&name).unwrap());
+        match less {
+            64 => assert_eq!(opened.unwrap().capacity(), 8),
+            _ => assert_eq!(opened.unwrap_err().kind(), crossing_sys::ErrorKind::Corrupt),
+        }
+    }
+}
+
+#[test]
 fn the_capacity_is_exact_and_room_comes_back() {
     for len in [8, 64, 300, 100_000] {
         let fresh = fresh(WISHES);

@@ -227,6 +227,8 @@ impl QueueHeader {
             && (1..=21).contains(&self.lane_bits)
             && 1_u64 << self.lane_bits >= u64::from(self.capacity)
             && (self.coarse_blocks == 0 || self.coarse_len > 0)
+            // Blocks are whole lines.
+            && self.coarse_len.is_multiple_of(64)
             && self.slot_more.is_multiple_of(64)
             && self.slot_more as usize <= MAX_INLINE - INLINE;
         let layout = if sane { self.layout() } else { None };
