@@ -15,6 +15,12 @@ const RAW_READ: usize = 64 << 10;
 /// How long the peer of a session may take to take the tail, if no time was given.
 const CLOSE: Duration = Duration::from_secs(60);
 
+/// How many bytes of lines may be on their way to the system.
+const GATHERED: usize = 256 << 10;
+
+/// How long a peer may go on after everything was sent to it.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long to wait before looking again for a listener that is not there yet.
 const RETRY: Duration = Duration::from_millis(10);
 
@@ -78,6 +84,9 @@ pub fn source(args: &SendArgs) -> Result<Source, Failure> {
 
 fn send_frames(args: &SendArgs, source: &Source, deadline: Option<Instant>) -> Outcome {
     let mut stream = patiently(deadline, || args.net.stream().connect_deadline(&args.endpoint, deadline))?;
+    if matches!(source, Source::Lines) && !args.await_reply {
+        return send_lines(stream, source, deadline);
+    }
     source.each(|data| {
         stream.send_deadline(data, deadline)?;
         if args.await_reply {
@@ -87,6 +96,18 @@ fn send_frames(args: &SendArgs, source: &Source, deadline: Option<Instant>) -> O
         Ok(())
     })?;
     stream.close()?;
+    Ok(Exit::Success)
+}
+
+/// Sends lines as they come; those that come faster than they can go, go together.
+fn send_lines(stream: Stream, source: &Source, deadline: Option<Instant>) -> Outcome {
+    let (sending, mut receiving) = stream.split()?;
+    let mut sending = sending.gathering(GATHERED)?;
+    source.each(|data| Ok(sending.send_deadline(data, deadline)?))?;
+    sending.into_inner(deadline)?.end_sending()?;
+    // The peer gets everything if it is not cut off while it sends.
+    let patience = Instant::now() + left(deadline).map_or(PATIENCE, |left| left.min(PATIENCE));
+    while receiving.recv_deadline(patience).is_ok() {}
     Ok(Exit::Success)
 }
 
