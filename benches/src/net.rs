@@ -107,6 +107,30 @@ fn framed_trips(tcp: bool, len: usize) -> f64 {
     time
 }
 
+/// As [`framed_trips`], the one who asks by a sender that gathers.
+fn gathering_trips(tcp: bool, len: usize) -> f64 {
+    let (near, mut far) = framed(tcp);
+    let echo = thread::spawn(move || {
+        let mut buffer = vec![0; len];
+        while let Ok(frame) = far.recv() {
+            buffer.copy_from_slice(frame);
+            far.send(&buffer).expect("send");
+        }
+    });
+    let (near, mut back) = near.split().expect("two halves");
+    let mut near = near.gathering(64 << 10).expect("a gathering sender");
+    let buffer = vec![1; len];
+    let mut trip = || {
+        near.send(&buffer).expect("send");
+        assert_eq!(back.recv().expect("receive").len(), len);
+    };
+    (0..100).for_each(|_| trip());
+    let time = per(TRIPS, || (0..TRIPS).for_each(|_| trip()));
+    drop((near, back));
+    echo.join().expect("echo");
+    time
+}
+
 fn session_trips(tcp: bool) -> f64 {
     let options = SessionOptions::default();
     let listener = Listener::options().session(&options).bind(&address(tcp)).expect("listen");
@@ -187,14 +211,34 @@ fn bare_one_way(tcp: bool, len: usize, count: u32, gathered: usize) -> f64 {
     time
 }
 
-fn framed_one_way(tcp: bool, len: usize, count: u32, gathered: usize) -> f64 {
-    let (mut near, mut far) = framed(tcp);
-    let taking = thread::spawn(move || {
+/// Receives so many frames, and says so.
+fn take(mut far: Stream, len: usize, count: u32) -> thread::JoinHandle<()> {
+    thread::spawn(move || {
         for _ in 0..count {
             assert_eq!(far.recv().expect("receive").len(), len);
         }
         far.send(b"x").expect("send");
+    })
+}
+
+/// One way, each frame sent by itself by a sender that gathers.
+fn gathering_one_way(tcp: bool, len: usize, count: u32) -> f64 {
+    let (near, far) = framed(tcp);
+    let taking = take(far, len, count);
+    let (near, mut back) = near.split().expect("two halves");
+    let mut near = near.gathering(256 << 10).expect("a gathering sender");
+    let frame = vec![1; len];
+    let time = per(count, || {
+        (0..count).for_each(|_| near.send(&frame).expect("send"));
+        back.recv().expect("receive");
     });
+    taking.join().expect("reader");
+    time
+}
+
+fn framed_one_way(tcp: bool, len: usize, count: u32, gathered: usize) -> f64 {
+    let (mut near, far) = framed(tcp);
+    let taking = take(far, len, count);
     let frames = vec![vec![1; len]; gathered];
     let time = per(count, || {
         let mut left = count as usize;
@@ -310,6 +354,12 @@ fn against_libraries(add: &mut dyn FnMut(String, Target, Measure<'_>, Measure<'_
                 );
             }
             add(
+                format!("{transport}: one way 64 B, a gathering sender, against {name}"),
+                target(),
+                Box::new(move || gathering_one_way(tcp, LEN, SMALL)),
+                Box::new(move || peers.run(library, tcp, Shape::Flow, LEN, small)),
+            );
+            add(
                 format!("{transport}: one way 1 MiB, against {name}"),
                 Target::None,
                 Box::new(move || framed_one_way(tcp, MIB, LARGE, 1)),
@@ -360,6 +410,20 @@ pub fn rows(rounds: usize, only: Option<&str>) -> Vec<Row> {
             Box::new(move || framed_one_way(tcp, LEN, SMALL, BATCH)),
             Box::new(move || bare_one_way(tcp, LEN, SMALL, BATCH)),
         );
+        add(
+            format!("{name}: one way 64 B, a gathering sender, against writes coalesced by hand"),
+            Target::AtMost(2.0),
+            Box::new(move || gathering_one_way(tcp, LEN, SMALL)),
+            Box::new(move || bare_one_way(tcp, LEN, SMALL, BATCH)),
+        );
+        for place in Place::ALL {
+            add(
+                format!("{name}: ping-pong of 64 B, a gathering sender, {}, against send", place.name()),
+                Target::AtMost(1.05),
+                place.run(move || gathering_trips(tcp, LEN)),
+                place.run(move || framed_trips(tcp, LEN)),
+            );
+        }
         add(
             format!("{name}: one way 64 B, send, against one bare write each"),
             Target::AtMost(1.1),

@@ -17,7 +17,7 @@ use std::time::Duration;
 use zerocopy::IntoBytes;
 
 const WISHES: Wishes =
-    Wishes { capacity: 70, max_len: 20_000, max_bytes: Some(100_000), priorities: 3, max_deliveries: 2 };
+    Wishes { capacity: 70, max_len: 20_000, max_bytes: Some(100_000), priorities: 3, max_deliveries: 2, inline: 64 };
 
 /// What the bytes of messages are while words are looked for.
 const BODY: u8 = 5;

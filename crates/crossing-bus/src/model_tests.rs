@@ -181,7 +181,7 @@ fn who_is_overtaken_twice_misses_no_more_than_was_overwritten() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: if cfg!(windows) { 4 } else { 16 }, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: if cfg!(windows) { 4 } else { 64 }, ..ProptestConfig::default() })]
 
     #[test]
     fn every_policy_behaves_as_the_model(steps in steps()) {

@@ -259,6 +259,12 @@ fn members_that_disagree_say_how() {
     for part in ["schema 0x1, size 8", "schema 0x2, size 16"] {
         assert!(text.contains(part), "{text}");
     }
+    // The same schema and size, but another alignment.
+    let text =
+        Topic::<[u8; 8]>::options().schema(1).open(&name).unwrap().subscriber().unwrap_err().to_string();
+    let mine = "schema 0x1, size 8, alignment 1";
+    let other = format!("schema 0x1, size 8, alignment {}", align_of::<u64>());
+    assert!(text.contains(mine) && text.contains(&other), "{text}");
 }
 
 // The memory of a section of Windows goes with its last user, who was killed here.

@@ -303,7 +303,7 @@ pub struct MessageArgs {
     /// What to do when the queue is full
     #[arg(long, value_enum, default_value = "block")]
     pub overflow: OverflowArg,
-    /// Each line of standard input is a message (sockets: sent as it comes)
+    /// Each line of standard input is a message, sent as it comes
     #[arg(long, conflicts_with = "data")]
     pub batch: bool,
 }
@@ -395,6 +395,12 @@ pub struct PubArgs {
     /// A message of so many bytes instead of DATA
     #[arg(long, value_parser = parse_size, conflicts_with = "data")]
     pub size: Option<u64>,
+    /// Each line of standard input is a message, published as it comes
+    #[arg(long, conflicts_with_all = ["data", "size"])]
+    pub batch: bool,
+    /// The longest line of --batch: 1M; 64K unless given
+    #[arg(long, value_parser = parse_size)]
+    pub max_len: Option<u64>,
     /// Messages that the ring keeps, a power of two
     #[arg(long, default_value_t = 64)]
     pub depth: u32,

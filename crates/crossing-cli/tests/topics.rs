@@ -95,6 +95,30 @@ fn messages_come_from_arguments_files_and_standard_input_and_are_shown_in_every_
     fails(&dir, &["sub", "shm:forms", "--rate", "--timeout", "50ms"], 4, &["no message came"]);
 }
 
+#[test]
+fn lines_are_published_as_they_come() {
+    let dir = RuntimeDirGuard::new();
+    let mut sub = crossing(&dir, &["sub", "shm:lines", "--timeout", "60s"]).spawn();
+    let line = |options: &[&str]| {
+        let common = ["pub", "shm:lines", "--batch", "--wait", "1", "--timeout", "60s"];
+        crossing(&dir, &[&common[..], options].concat()).spawn()
+    };
+    let mut publisher = line(&["--max-len", "8"]);
+    for number in 0..100 {
+        // The next one is written when this one has been received.
+        publisher.tell(&format!("line {number}"));
+        assert_eq!(sub.expect_line(LIMIT), format!("line {number}"));
+    }
+    publisher.tell("nine char");
+    let output = publisher.wait(LIMIT);
+    assert!(!output.status.success() && output.stderr.contains("9 bytes"), "{}", output.stderr);
+    sub.kill();
+    ok(&dir, &["rm", "--stale"]);
+    fails(&dir, &["pub", "shm:lines", "--batch", "--count", "2"], 2, &["--batch", "--count"]);
+    fails(&dir, &["pub", "shm:lines", "data", "--batch"], 2, &["--batch"]);
+    fails(&dir, &["pub", "shm:lines", "data", "--max-len", "7"], 2, &["--batch"]);
+}
+
 /// The first object of that name's text in `json`, up to its end.
 fn part<'a>(json: &'a str, of: &str) -> &'a str {
     let at = json.find(of).unwrap_or_else(|| panic!("{of} in {json}"));

@@ -68,7 +68,7 @@ pub use session::{
     Session, SessionCause, SessionConnector, SessionEvent, SessionListener, SessionListenerOptions,
     SessionLoss, SessionOptions, SessionRefusal, SessionSender,
 };
-pub use stream::{Stream, StreamOptions};
+pub use stream::{GatheringSender, Stream, StreamOptions};
 
 #[cfg(feature = "tls")]
 pub use tls::TlsOptions;

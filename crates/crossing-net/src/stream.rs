@@ -5,12 +5,14 @@
 //! breaks the byte stream. Receiving: bytes are read into the decoder's buffer, and frames lent out of it.
 
 mod faults;
+mod gather;
 mod handles;
 mod options;
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 mod tasks;
 mod vectored;
 
+pub use gather::GatheringSender;
 pub(crate) use options::Settings;
 pub use options::StreamOptions;
 
@@ -21,7 +23,7 @@ use crossing_sys::Error;
 use crossing_sys::file::Handle;
 use crossing_sys::local::Wait;
 use crossing_wire::{Decoder, Encoder, Kind};
-use faults::{ended, is_waiting, protocol_error};
+use faults::{ended, is_waiting, protocol_error, too_large};
 use handles::Arrived;
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -406,9 +408,7 @@ impl Stream {
     }
 
     fn too_large(&self, len: usize) -> Error {
-        let kind = ErrorKind::TooLarge { len: len as u64, max: self.encoder.limit() as u64 };
-        let error = self.link.fault(kind, SEND).detail("the peer accepts no longer frames");
-        error.fix("split the message, or raise max_frame_len on the receiving side")
+        too_large(&self.link, &self.encoder, len)
     }
 
     /// Takes frames until the wait ends; gives how many.

@@ -20,7 +20,7 @@ fn endpoints() -> Vec<String> {
 }
 
 /// Runs `test` over each mechanism.
-fn over_each(test: impl Fn(&str)) {
+pub(crate) fn over_each(test: impl Fn(&str)) {
     let _watchdog = watchdog(4 * PATIENCE);
     for endpoint in endpoints() {
         eprintln!("over {endpoint}");
@@ -28,7 +28,7 @@ fn over_each(test: impl Fn(&str)) {
     }
 }
 
-fn connected(endpoint: &str) -> (Stream, Stream) {
+pub(crate) fn connected(endpoint: &str) -> (Stream, Stream) {
     let listener = Listener::bind(endpoint).unwrap();
     let client = Stream::options().connect_timeout(PATIENCE).connect(listener.endpoint()).unwrap();
     (client, listener.accept_timeout(PATIENCE).unwrap().0)
@@ -41,7 +41,7 @@ fn with_raw_peer(endpoint: &str, options: &mut ListenerOptions) -> (Stream, RawS
     (listener.accept_timeout(PATIENCE).unwrap().0, raw)
 }
 
-fn pattern(len: usize) -> Vec<u8> {
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 31 + at / 251) as u8).collect()
 }
 

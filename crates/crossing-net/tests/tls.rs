@@ -163,6 +163,39 @@ fn both_sides_prove_who_they_are() {
 }
 
 #[test]
+fn what_is_gathered_arrives_in_its_order() {
+    let _watchdog = watchdog(PATIENCE);
+    const COUNT: u32 = 30_000;
+    let files = Files::new();
+    let listener = listener(&files.identity("server"));
+    let (client, mut server) = meet(&listener, &client(&files.trusting())).unwrap();
+    let (sending, mut receiving) = client.split().unwrap();
+    let mut sending = sending.gathering(100_000).unwrap();
+    let reader = thread::spawn(move || {
+        for number in 0..COUNT {
+            let frame = server.recv().unwrap();
+            assert_eq!((&frame[..4], frame.len()), (&number.to_le_bytes()[..], 4 + number as usize % 300));
+            if number % 1000 == 0 {
+                server.send(&number.to_le_bytes()).unwrap();
+            }
+        }
+    });
+    let answers = thread::spawn(move || {
+        for number in (0..COUNT).step_by(1000) {
+            assert_eq!(receiving.recv().unwrap(), number.to_le_bytes());
+        }
+    });
+    for number in 0..COUNT {
+        let mut frame = number.to_le_bytes().to_vec();
+        frame.resize(4 + number as usize % 300, 7);
+        sending.send(&frame).unwrap();
+    }
+    drop(sending);
+    reader.join().unwrap();
+    answers.join().unwrap();
+}
+
+#[test]
 fn a_wrong_certificate_is_named_with_the_reason() {
     let files = Files::new();
     let (said, told) = refused(&files.identity("expired"), &files.trusting(), "localhost");

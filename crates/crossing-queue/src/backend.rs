@@ -43,6 +43,12 @@ impl Direct {
         Some(Delivery::held(self.queue.take(until)?, self.acknowledge))
     }
 
+    /// Receives what a short look finds, which is mostly all there is.
+    #[inline(always)]
+    pub(crate) fn glance(&self) -> Option<Delivery> {
+        Some(Delivery::held(self.queue.take_soon()?, self.acknowledge))
+    }
+
     /// Why a child of a fork gets nothing.
     #[cold]
     pub(crate) fn forked(&self) -> Option<Error> {

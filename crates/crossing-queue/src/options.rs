@@ -48,6 +48,8 @@ pub(crate) struct Terms {
     pub(crate) message_type: Option<i64>,
     pub(crate) priorities: Option<u32>,
     pub(crate) max_bytes: Option<u64>,
+    /// Bytes of a message that a new `shm:` queue keeps in its slot.
+    pub(crate) inline: u32,
     pub(crate) max_deliveries: Option<u32>,
     pub(crate) acknowledge: bool,
     pub(crate) overflow: Overflow,
@@ -67,6 +69,7 @@ impl Default for Terms {
             message_type: None,
             priorities: None,
             max_bytes: None,
+            inline: 0,
             max_deliveries: None,
             acknowledge: false,
             overflow: Overflow::default(),
@@ -174,6 +177,12 @@ impl<T: Payload + ?Sized> QueueOptions<T> {
     /// most 64 MiB.
     pub fn max_bytes(&mut self, bytes: u64) -> &mut Self {
         self.terms.max_bytes = Some(bytes);
+        self
+    }
+
+    /// Messages of at most so many bytes lie in their slots, which are as much longer; for `shm:`. At most 4096.
+    pub(crate) fn inline(&mut self, bytes: u64) -> &mut Self {
+        self.terms.inline = u32::try_from(bytes).unwrap_or(u32::MAX);
         self
     }
 

@@ -19,6 +19,8 @@ use std::time::{Duration, Instant};
 
 /// How often one that spins looks before it looks at the clock.
 const LOOKS: u32 = 64;
+/// Of so many looks one is thorough.
+const THOROUGH: u32 = 8;
 
 /// What an endpoint can do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -707,7 +709,14 @@ impl<T: Payload + ?Sized> Receiver<T> {
     fn spin(&self, end: Option<Instant>) -> Option<Result<Delivery, RecvError>> {
         let inner = &*self.0;
         loop {
-            for _ in 0..LOOKS {
+            for look in 1..=LOOKS {
+                if let Some(direct) = inner.direct.as_ref().filter(|_| !look.is_multiple_of(THOROUGH)) {
+                    match direct.glance() {
+                        Some(delivery) => return Some(Ok(delivery)),
+                        None => std::hint::spin_loop(),
+                    }
+                    continue;
+                }
                 match inner.backend.try_recv(&inner.pool) {
                     Err(TryRecvError::Empty) => std::hint::spin_loop(),
                     Err(TryRecvError::Os(error)) => return Some(Err(RecvError::Os(error))),

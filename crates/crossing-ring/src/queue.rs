@@ -35,8 +35,8 @@ pub use self::bells::Which;
 pub use self::core::{Core, DEAD_LANE, Limits, Taken, Terms};
 pub use self::memo::Memo;
 pub use self::words::{
-    Cell, DEAD, DOORBELLS, INLINE, LANES, Lane, Ledger, Line, Line2, MAX_CAPACITY, Shared, Slot, State, Word,
-    Words, map_words,
+    Cell, DEAD, DOORBELLS, INLINE, LANES, Lane, Ledger, Line, Line2, MAX_CAPACITY, MAX_INLINE, Shared, Slot,
+    State, Word, Words, map_words,
 };
 
 #[cfg(not(loom))]

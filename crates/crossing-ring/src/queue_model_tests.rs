@@ -312,8 +312,14 @@ fn check(steps: &[Step], max_deliveries: u32) {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     // Relaxed: only the number matters.
     let name = format!("ring-model-{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
-    let wishes =
-        Wishes { capacity: CAPACITY, max_len: 300, max_bytes: None, priorities: PRIORITIES, max_deliveries };
+    let wishes = Wishes {
+        capacity: CAPACITY,
+        max_len: 300,
+        max_bytes: None,
+        priorities: PRIORITIES,
+        max_deliveries,
+        inline: 64,
+    };
     let header = QueueHeader::new(&wishes).unwrap();
     let mut options = Segment::options();
     options.size(usize::try_from(header.total_len()).unwrap()).content(header.as_bytes());

@@ -6,7 +6,7 @@ use std::time::Duration;
 use zerocopy::IntoBytes;
 
 pub(super) const WISHES: Wishes =
-    Wishes { capacity: 8, max_len: 100_000, max_bytes: None, priorities: 32, max_deliveries: 3 };
+    Wishes { capacity: 8, max_len: 100_000, max_bytes: None, priorities: 32, max_deliveries: 3, inline: 64 };
 
 /// A segment with a new queue, which is removed at the end.
 pub(super) struct Fresh {
@@ -124,6 +124,81 @@ fn every_length_arrives_whole() {
     }
     let long = vec![0; 100_001];
     assert_eq!(put(&fresh.queue, &long, 0), Err(PutError::TooLong { len: 100_001, max: 100_000 }));
+}
+
+#[test]
+fn longer_slots_hold_longer_messages() {
+    // 1000 is rounded up to 1024; longer ones go to blocks.
+    let fresh = fresh(Wishes { capacity: 4, max_len: 3000, inline: 1000, ..WISHES });
+    let long = Wishes { capacity: 4, max_len: 1024, inline: 1000, ..WISHES };
+    let (short, blocks) = (QueueHeader::new(&Wishes { inline: 64, ..long }), QueueHeader::new(&long));
+    // 960 bytes more for each slot, and no blocks.
+    assert!(blocks.unwrap().total_len() < short.unwrap().total_len());
+    for round in 0..20_usize {
+        // In each slot at once, so that they would be seen to overlap.
+        let texts: Vec<Vec<u8>> = [[64, 1023, 1024, 1025], [1024, 1, 3000, 1024]][round % 2]
+            .iter()
+            .map(|len| (0..*len).map(|at| (at * 3 + len + round) as u8).collect())
+            .collect();
+        for (number, text) in texts.iter().enumerate() {
+            if number % 2 == round / 2 % 2 {
+                put(&fresh.queue, text, 0).unwrap();
+            } else {
+                let mut draft = fresh.queue.draft(text.len(), &[], Until::Now).unwrap();
+                draft.copy_from_slice(text);
+                draft.commit(&Message::default()).unwrap();
+            }
+        }
+        let held: Vec<Held> = std::iter::from_fn(|| take(&fresh.queue)).collect();
+        assert_eq!(held.iter().map(|held| held.to_vec()).collect::<Vec<_>>(), texts);
+        held.into_iter().for_each(|held| assert!(held.acknowledge()));
+    }
+    // With properties, which lie before the body.
+    let message = Message { body: &[1; 1000], properties: &[2; 24], ..Message::default() };
+    fresh.queue.put(&message, Until::Now).unwrap();
+    let held = take(&fresh.queue).unwrap();
+    assert_eq!((held.properties(), &*held), (&[2; 24][..], &[1; 1000][..]));
+}
+
+#[test]
+fn slots_of_no_such_length_are_refused() {
+    let header = QueueHeader::new(&Wishes { inline: 256, ..WISHES }).unwrap();
+    let opened = |at: usize, value: u8| {
+        let mut bytes = header.as_bytes().to_vec();
+        bytes[at] = value;
+        let name = format!("ring-test-slots-{}-{value}", std::process::id());
+        let mut options = Segment::options();
+        options.size(usize::try_from(header.total_len()).unwrap()).content(&bytes);
+        SlotQueue::open(&options.create(&name).unwrap())
+    };
+    // As it is: 192 bytes more. Then odd, more than are there, and more than there may be.
+    opened(44, 192).unwrap();
+    for value in [191, 128] {
+        assert_eq!(opened(44, value).unwrap_err().kind(), crossing_sys::ErrorKind::Corrupt);
+    }
+    assert_eq!(opened(46, 255).unwrap_err().kind(), crossing_sys::ErrorKind::Corrupt);
+}
+
+#[test]
+fn blocks_that_are_no_lines_are_refused() {
+    let header = QueueHeader::new(&WISHES).unwrap();
+    let number = |at: usize| u32::from_ne_bytes(header.as_bytes()[at..at + 4].try_into().unwrap());
+    let (blocks, len) = (u64::from(number(36)), number(40));
+    for less in [64, 8] {
+        // Shorter blocks, and as much less in all: the figures fit.
+        let mut bytes = header.as_bytes().to_vec();
+        bytes[40..44].copy_from_slice(&(len - less).to_ne_bytes());
+        let total = (header.total_len() - blocks * u64::from(less)).next_multiple_of(64);
+        bytes[56..64].copy_from_slice(&total.to_ne_bytes());
+        let name = format!("ring-test-blocks-{}-{less}", std::process::id());
+        let mut options = Segment::options();
+        options.size(usize::try_from(header.total_len()).unwrap()).content(&bytes);
+        let opened = SlotQueue::open(&options.create(&name).unwrap());
+        match less {
+            64 => assert_eq!(opened.unwrap().capacity(), 8),
+            _ => assert_eq!(opened.unwrap_err().kind(), crossing_sys::ErrorKind::Corrupt),
+        }
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 #![allow(unsafe_code)] // raw copies
 
 use super::*;
+use std::sync::atomic::Ordering;
 
 #[test]
 fn copies_every_length_exactly() {
@@ -33,9 +34,7 @@ fn what_is_sent_away_is_still_what_it_was() {
     if can_send_away() {
         words.iter().for_each(send_away);
     }
-    assert!(
-        words.iter().zip(0..).all(|(word, value)| word.load(std::sync::atomic::Ordering::Relaxed) == value)
-    );
+    assert!(words.iter().zip(0..).all(|(word, value)| word.load(Ordering::Relaxed) == value));
 }
 
 #[test]

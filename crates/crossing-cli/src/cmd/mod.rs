@@ -14,6 +14,7 @@ pub mod send;
 pub mod serve;
 pub mod shm;
 pub mod socket;
+mod source;
 pub mod sub;
 pub mod sync;
 pub mod target;

@@ -1,6 +1,7 @@
 //! What `send` and `recv` do with sockets that keep messages whole, for any program at the other end.
 
-use super::socket::{Source, Taken, Tally, end_of_patience, patiently};
+use super::socket::{Taken, Tally, end_of_patience, patiently, source};
+use super::source::Source;
 use crate::args::{RecvArgs, SendArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::net_args::SocketType;
@@ -31,7 +32,7 @@ fn refuse(endpoint: &str, raw: bool, session: bool) -> Result<(), Failure> {
 /// Sends packets or datagrams.
 pub fn send(args: &SendArgs) -> Outcome {
     refuse(&args.endpoint, args.raw, args.session)?;
-    let (source, deadline) = (Source::of(args)?, end_of_patience(args.timeout));
+    let (source, deadline) = (source(args)?, end_of_patience(args.timeout));
     match args.socket_type {
         SocketType::Datagram => send_datagrams(args, &source, deadline),
         _ => send_packets(args, &source, deadline),

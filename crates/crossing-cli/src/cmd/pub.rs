@@ -1,5 +1,6 @@
 //! `crossing pub`.
 
+use super::source::Source;
 use crate::args::PubArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::data_or_stdin;
@@ -7,17 +8,18 @@ use crossing::bus::{Overflow, Topic};
 use std::ffi::OsString;
 use std::time::Instant;
 
-/// Publishes one message, or the same one again and again.
+/// The longest line, unless it is said.
+const MAX_LINE: u64 = 64 << 10;
+
+/// Publishes one message, the same one again and again, or lines.
 pub fn run(args: &PubArgs) -> Outcome {
     let name = super::sub::topic_name(&args.endpoint)?;
-    let data = match (args.size, args.data.as_deref()) {
-        (Some(size), None) => {
-            vec![b'x'; usize::try_from(size).map_err(|_| Failure::usage("--size is too large"))?]
-        }
-        (_, Some(data)) if data.as_encoded_bytes().starts_with(b"@") => file(data)?,
-        (_, data) => data_or_stdin(data)?,
+    let source = source(args)?;
+    let longest = match &source {
+        Source::Repeated(data, _) => data.len() as u64,
+        Source::Lines => args.max_len.unwrap_or(MAX_LINE),
     };
-    let longest = u32::try_from(data.len()).map_err(|_| Failure::usage("a message has at most 4 GiB"))?;
+    let longest = u32::try_from(longest).map_err(|_| Failure::usage("a message has at most 4 GiB"))?;
     let publisher = Topic::<[u8]>::options()
         .depth(args.depth)
         .max_len(longest.max(1))
@@ -35,19 +37,35 @@ pub fn run(args: &PubArgs) -> Outcome {
         }
         publisher.await_news(deadline)?;
     }
-    let mut next = Instant::now();
-    for number in 0..args.count {
-        if let Some(pause) = args.rate.filter(|_| number > 0) {
+    let (mut next, mut first) = (Instant::now(), true);
+    source.each(|data| {
+        if let Some(pause) = args.rate.filter(|_| !first) {
             next += pause;
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
         }
+        first = false;
         let sent = match deadline {
-            Some(deadline) => publisher.send_deadline(&data[..], deadline),
-            None => publisher.send(&data[..]),
+            Some(deadline) => publisher.send_deadline(data, deadline),
+            None => publisher.send(data),
         };
-        sent.map_err(|error| error.explain(&args.endpoint))?;
-    }
+        sent.map_err(|error| error.explain(&args.endpoint).into())
+    })?;
     Ok(Exit::Success)
+}
+
+fn source(args: &PubArgs) -> Result<Source, Failure> {
+    let data = match (args.size, args.data.as_deref()) {
+        _ if args.batch => return Source::lines(args.count),
+        _ if args.max_len.is_some() => {
+            return Err(Failure::usage("--max-len is for --batch: a message of its own has its length"));
+        }
+        (Some(size), None) => {
+            vec![b'x'; usize::try_from(size).map_err(|_| Failure::usage("--size is too large"))?]
+        }
+        (_, Some(data)) if data.as_encoded_bytes().starts_with(b"@") => file(data)?,
+        (_, data) => data_or_stdin(data)?,
+    };
+    Ok(Source::Repeated(data, args.count))
 }
 
 fn file(data: &std::ffi::OsStr) -> Result<Vec<u8>, Failure> {

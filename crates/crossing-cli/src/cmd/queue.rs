@@ -1,5 +1,6 @@
 //! `crossing queue`, and what `send` and `recv` do with queues.
 
+use super::source::Source;
 use crate::args::{MessageArgs, OverflowArg, QueueCommand, QueueShape, QueueSize, RecvArgs, SendArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{data_or_stdin, write_json, write_line, write_message};
@@ -209,18 +210,14 @@ pub fn send(args: &SendArgs) -> Outcome {
         if let Some(delay) = given.delay {
             message = message.delay(delay);
         }
-        sender.send_message_deadline(&message, deadline).map_err(|error| error.explain(&args.endpoint))
+        let sent = sender.send_message_deadline(&message, deadline);
+        sent.map_err(|error| error.explain(&args.endpoint).into())
     };
-    let data = data_or_stdin(args.data.as_deref())?;
-    for _ in 0..args.count {
-        if given.batch {
-            for line in data.split_inclusive(|byte| *byte == b'\n') {
-                send(line.strip_suffix(b"\n").unwrap_or(line))?;
-            }
-        } else {
-            send(&data)?;
-        }
-    }
+    let source = match given.batch {
+        true => Source::lines(args.count)?,
+        false => Source::Repeated(data_or_stdin(args.data.as_deref())?, args.count),
+    };
+    source.each(send)?;
     Ok(Exit::Success)
 }
 

@@ -1,11 +1,12 @@
 //! What `send` and `recv` do with sockets: frames between two programs that use Crossing, raw bytes with others.
 
+use super::source::Source;
 use crate::args::{RecvArgs, SendArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{data_or_stdin, write_message};
 use crossing::net::{RawStream, Session, SessionOptions, Stream};
 use crossing::{Error, ErrorKind};
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 /// Bytes that a raw read takes at most.
@@ -13,6 +14,12 @@ const RAW_READ: usize = 64 << 10;
 
 /// How long the peer of a session may take to take the tail, if no time was given.
 const CLOSE: Duration = Duration::from_secs(60);
+
+/// How many bytes of lines may be on their way to the system.
+const GATHERED: usize = 256 << 10;
+
+/// How long a peer may go on after everything was sent to it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long to wait before looking again for a listener that is not there yet.
 const RETRY: Duration = Duration::from_millis(10);
@@ -48,7 +55,7 @@ pub fn patiently<T>(deadline: Option<Instant>, connect: impl Fn() -> Result<T, E
 
 /// Sends over a socket.
 pub fn send(args: &SendArgs) -> Outcome {
-    let (source, deadline) = (Source::of(args)?, end_of_patience(args.timeout));
+    let (source, deadline) = (source(args)?, end_of_patience(args.timeout));
     match (&source, args.session) {
         (Source::Repeated(data, _), _) if args.raw => send_raw(args, data, deadline),
         (_, true) => send_in_session(args, &source, deadline),
@@ -61,48 +68,25 @@ pub fn end_of_patience(timeout: Option<Duration>) -> Option<Instant> {
     timeout.and_then(|timeout| Instant::now().checked_add(timeout))
 }
 
-/// What is sent.
-pub enum Source {
-    /// The same message so many times.
-    Repeated(Vec<u8>, u64),
-    /// Each line of standard input as it comes, without its newline.
-    Lines,
-}
-
-impl Source {
-    /// What the arguments say, which must be about sockets.
-    pub fn of(args: &SendArgs) -> Result<Self, Failure> {
-        refuse(args.priority != 0, "--priority", &args.endpoint)?;
-        refuse(args.queue.create, "--create", &args.endpoint)?;
-        match args.message.batch {
-            false => Ok(Self::Repeated(data_or_stdin(args.data.as_deref())?, args.count)),
-            true if args.raw || args.count != 1 => Err(Failure::usage(format!(
-                "cannot use --batch with --raw or --count for \"{}\": each line of standard input is one message, sent once",
-                args.endpoint
-            ))),
-            true => Ok(Self::Lines),
-        }
-    }
-
-    /// Calls `send` for each message.
-    pub fn each(&self, mut send: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<(), Failure> {
-        match self {
-            Self::Repeated(data, count) => (0..*count).try_for_each(|_| send(data)),
-            Self::Lines => {
-                let mut input = io::stdin().lock();
-                let mut line = Vec::new();
-                while input.read_until(b'\n', &mut line).map_err(|cause| Failure::input(&cause))? > 0 {
-                    send(line.strip_suffix(b"\n").unwrap_or(&line))?;
-                    line.clear();
-                }
-                Ok(())
-            }
-        }
+/// What the arguments say is sent, which must be about sockets.
+pub fn source(args: &SendArgs) -> Result<Source, Failure> {
+    refuse(args.priority != 0, "--priority", &args.endpoint)?;
+    refuse(args.queue.create, "--create", &args.endpoint)?;
+    match args.message.batch {
+        false => Ok(Source::Repeated(data_or_stdin(args.data.as_deref())?, args.count)),
+        true if args.raw => Err(Failure::usage(format!(
+            "cannot use --batch with --raw for \"{}\": each line of standard input is one message",
+            args.endpoint
+        ))),
+        true => Source::lines(args.count),
     }
 }
 
 fn send_frames(args: &SendArgs, source: &Source, deadline: Option<Instant>) -> Outcome {
     let mut stream = patiently(deadline, || args.net.stream().connect_deadline(&args.endpoint, deadline))?;
+    if matches!(source, Source::Lines) && !args.await_reply {
+        return send_lines(stream, source, deadline);
+    }
     source.each(|data| {
         stream.send_deadline(data, deadline)?;
         if args.await_reply {
@@ -112,6 +96,18 @@ fn send_frames(args: &SendArgs, source: &Source, deadline: Option<Instant>) -> O
         Ok(())
     })?;
     stream.close()?;
+    Ok(Exit::Success)
+}
+
+/// Sends lines as they come; those that come faster than they can go, go together.
+fn send_lines(stream: Stream, source: &Source, deadline: Option<Instant>) -> Outcome {
+    let (sending, mut receiving) = stream.split()?;
+    let mut sending = sending.gathering(GATHERED)?;
+    source.each(|data| Ok(sending.send_deadline(data, deadline)?))?;
+    sending.into_inner(deadline)?.end_sending()?;
+    // The peer gets everything if it is not cut off while it sends.
+    let patience = Instant::now() + left(deadline).map_or(PATIENCE, |left| left.min(PATIENCE));
+    while receiving.recv_deadline(patience).is_ok() {}
     Ok(Exit::Success)
 }
 

@@ -1,10 +1,10 @@
 //! What goes wrong on a stream, and how it is told.
 
-use super::RECV;
+use super::{RECV, SEND};
 use crate::ErrorKind;
 use crate::link::Link;
 use crossing_sys::Error;
-use crossing_wire::DecodeError;
+use crossing_wire::{DecodeError, Encoder};
 use std::io;
 
 /// Whether the wait ended, as opposed to an error of the system (ETIMEDOUT is one: the peer is unreachable).
@@ -16,6 +16,13 @@ pub(super) fn is_waiting(cause: &io::Error) -> bool {
 pub(super) fn ended(link: &Link) -> Error {
     link.fault(ErrorKind::Disconnected, RECV)
         .detail("it ended its stream; everything that it sent was received")
+}
+
+/// A frame of `len` bytes is longer than the peer takes.
+pub(super) fn too_large(link: &Link, encoder: &Encoder, len: usize) -> Error {
+    let kind = ErrorKind::TooLarge { len: len as u64, max: encoder.limit() as u64 };
+    let error = link.fault(kind, SEND).detail("the peer accepts no longer frames");
+    error.fix("split the message, or raise max_frame_len on the receiving side")
 }
 
 pub(super) fn protocol_error(link: &Link, error: DecodeError) -> Error {

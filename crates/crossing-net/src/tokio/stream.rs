@@ -244,7 +244,7 @@ impl Stream {
             // The reactor tells each change once, the first of all that there is something: so it is asked before the system,
             // unless bytes may lie between the system and the frames.
             let directly = !self.inner.is_plain();
-            self.attempt_by(directly, Interest::READABLE, crate::Stream::try_fill).await?;
+            self.attempt_by(directly, true, Interest::READABLE, crate::Stream::try_fill).await?;
         } else {
             tokio::task::coop::consume_budget().await;
         }
@@ -303,13 +303,14 @@ impl Stream {
         interest: Interest,
         attempt: impl FnMut(&mut crate::Stream) -> Result<bool>,
     ) -> Result<()> {
-        self.attempt_by(true, interest, attempt).await
+        self.attempt_by(true, false, interest, attempt).await
     }
 
     /// The same; the first attempt is made at once, or only when the reactor says that it is worth it.
     async fn attempt_by(
         &mut self,
         mut directly: bool,
+        receives: bool,
         interest: Interest,
         mut attempt: impl FnMut(&mut crate::Stream) -> Result<bool>,
     ) -> Result<()> {
@@ -328,7 +329,14 @@ impl Stream {
             if turn.with(|| inner.has_unsent()) {
                 interest |= Interest::WRITABLE;
             }
-            let waiting = watched.ready(interest);
+            let waiting = async {
+                // Receivers wait in a place of their own, which costs less than tokio's list of all who wait; there is one of
+                // them at most.
+                if receives && interest == Interest::READABLE {
+                    return std::future::poll_fn(|cx| watched.poll_read_ready(cx)).await;
+                }
+                watched.ready(interest).await
+            };
             let slow = turn.slow_limit().filter(|_| interest.is_writable());
             let waited = match [introduction.flatten(), slow].into_iter().flatten().min() {
                 None => waiting.await,

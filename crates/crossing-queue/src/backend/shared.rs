@@ -91,6 +91,7 @@ fn create(name: &str, options: &Terms) -> Result<Segment> {
         max_bytes: options.max_bytes,
         priorities: options.priorities.unwrap_or(PRIORITIES),
         max_deliveries: options.max_deliveries.unwrap_or(0),
+        inline: options.inline,
     };
     let header = QueueHeader::new(&wishes).and_then(|header| header.shaped(options.shape));
     let header = header.map_err(|error| error.about(format!("shm:{name}")))?;

@@ -7,12 +7,12 @@ use super::fault::Fault;
 use super::peers::Peer;
 use super::replies::{Lanes, Replies};
 use super::{
-    Contract, FAILURE, HEAD, Head, REPLY, REQUEST, SCHEMA, SLICE, Terms, contract, part, random_number,
-    read_aside,
+    Contract, FAILURE, HEAD, Head, REPLY, REQUEST, SCHEMA, SHORT, SLICE, Terms, contract, part,
+    random_number, read_aside,
 };
 use crate::Loan;
 use crate::delivery::Delivery;
-use crate::error::RecvError;
+use crate::error::{RecvError, TryRecvError};
 use crate::payload::Payload;
 use crate::queue::{Queue, Receiver};
 use crossing_shm::Segment;
@@ -40,6 +40,8 @@ struct Waiting {
     server: u32,
     /// It comes in parts, elsewhere.
     parts: bool,
+    /// An answer came: the server has no more to say.
+    answered: bool,
     answer: Option<Answer>,
     /// The task that waits for it, if no thread does.
     waker: Option<Waker>,
@@ -47,6 +49,7 @@ struct Waiting {
 
 impl Waiting {
     fn answer(&mut self, answer: Answer) {
+        self.answered = true;
         self.answer = Some(answer);
         if let Some(waker) = self.waker.take() {
             waker.wake();
@@ -65,6 +68,8 @@ pub(super) struct State {
     free: Vec<u32>,
     /// Somebody receives for all.
     receiving: bool,
+    /// Threads that wait for something to change.
+    pausing: usize,
     /// Tasks that wait for a word.
     wakers: Wakers,
     pub(super) servers: Vec<Arc<Peer>>,
@@ -80,7 +85,7 @@ pub(super) struct Shared {
     pub(super) state: Mutex<State>,
     changed: Condvar,
     pub(super) replies: Receiver,
-    table: Segment,
+    pub(super) table: Segment,
     pub(super) lanes: Lanes,
     _heard: Queue,
 }
@@ -108,7 +113,12 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
         let mut options = Queue::<[u8]>::options();
         // Of a short type too, with room for what a server says of a failure.
         options.capacity(terms.max_in_flight.into()).max_len(terms.longest_reply());
-        options.priorities(1).access(terms.access).unlink_on_drop(true).waiting(terms.waiting);
+        options
+            .inline(terms.longest_reply().min(SHORT))
+            .priorities(1)
+            .access(terms.access)
+            .unlink_on_drop(true)
+            .waiting(terms.waiting);
         let heard = options.create(&format!("shm:{}", part(name, "heard", number)))?;
         crash::point("service.connect.queue-made");
         let mut options = Segment::options();
@@ -222,7 +232,7 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Client<Q, R> {
         let (call, server, mut loan) = loop {
             let (id, slot, server) = shared.enter(deadline, lane != 0)?;
             // From here on dropping it leaves.
-            let call = Call { shared: Arc::clone(shared), id, slot, reply: PhantomData };
+            let call = Call::new(Arc::clone(shared), id, slot);
             match shared.lend(&server, len + HEAD, deadline) {
                 Ok(loan) => break (call, server, loan),
                 // One that died is not chosen again.
@@ -330,13 +340,14 @@ pub struct Call<R: Payload + ?Sized = [u8]> {
     pub(super) shared: Arc<Shared>,
     pub(super) id: u64,
     pub(super) slot: u32,
+    /// It has left already.
+    over: bool,
     reply: PhantomData<fn() -> Box<R>>,
 }
 
 impl<R: Payload + ?Sized> Call<R> {
-    #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
     pub(super) fn new(shared: Arc<Shared>, id: u64, slot: u32) -> Self {
-        Self { shared, id, slot, reply: PhantomData }
+        Self { shared, id, slot, over: false, reply: PhantomData }
     }
 
     pub(super) fn send(self, loan: Loan) -> Result<Self> {
@@ -364,12 +375,11 @@ impl<R: Payload + ?Sized> Call<R> {
     ///
     /// # Errors
     /// As [`Client::call_timeout`].
-    pub fn wait_deadline(self, deadline: impl Into<Option<Instant>>) -> Result<Reply<R>> {
-        let shared = &self.shared;
-        shared
-            .await_answer(self.slot, deadline.into())?
-            .and_then(Reply::read)
-            .map_err(|fault| fault.error(&shared.name))
+    pub fn wait_deadline(mut self, deadline: impl Into<Option<Instant>>) -> Result<Reply<R>> {
+        let answer = self.shared.await_answer(self.slot, self.id, deadline.into())?;
+        self.over = answer.is_some();
+        let answer = answer.unwrap_or_else(|| Err(Fault::late()));
+        answer.and_then(Reply::read).map_err(|fault| fault.error(&self.shared.name))
     }
 
     /// The call is over: another one may have its place.
@@ -380,7 +390,9 @@ impl<R: Payload + ?Sized> Call<R> {
 
 impl<R: Payload + ?Sized> Drop for Call<R> {
     fn drop(&mut self) {
-        self.leave();
+        if !self.over {
+            self.leave();
+        }
     }
 }
 
@@ -436,9 +448,15 @@ impl Shared {
         let id = state.next_id;
         state.count += 1;
         if let Some(place) = state.calls.get_mut(slot as usize) {
-            *place = Some(Waiting { id, server: server.number, parts, answer: None, waker: None });
+            *place = Some(Waiting {
+                id,
+                server: server.number,
+                parts,
+                answered: false,
+                answer: None,
+                waker: None,
+            });
         }
-        self.table.write_bytes(slot as usize * 8, &id.to_le_bytes())?;
         crash::point("service.call.entered");
         Ok(Some((id, slot, server)))
     }
@@ -460,43 +478,71 @@ impl Shared {
         loan[..HEAD].copy_from_slice(head.as_bytes());
     }
 
-    fn pause<'s>(&self, state: MutexGuard<'s, State>, left: Option<Duration>) -> MutexGuard<'s, State> {
+    fn pause<'s>(&self, mut state: MutexGuard<'s, State>, left: Option<Duration>) -> MutexGuard<'s, State> {
         let left = left.map_or(SLICE, |left| left.min(SLICE));
-        self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0
+        state.pausing += 1;
+        let mut state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
+        state.pausing -= 1;
+        state
+    }
+
+    /// Wakes the threads that wait, if there are any: a call of the system each time.
+    fn tell(&self, state: &State) {
+        if state.pausing > 0 {
+            self.changed.notify_all();
+        }
     }
 
     /// The call is over, or not wanted any more.
     fn leave(&self, slot: u32, id: u64) {
-        let mut state = lock(&self.state);
-        let Some(place) = state.calls.get_mut(slot as usize) else { return };
-        if place.as_ref().is_some_and(|waiting| waiting.id == id) {
-            *place = None;
-            // The table is this process's own.
-            let _ = self.table.write_bytes(slot as usize * 8, &[0; 8]);
-            state.free.push(slot);
-            state.count -= 1;
-            state.wakers.wake_one();
-            if state.count > 0 || state.free.len() == 1 {
-                // Somebody may wait for a word, or for the place of the one who receives.
-                drop(state);
-                self.changed.notify_all();
-            }
-        }
+        self.leave_in(&mut lock(&self.state), slot, id);
     }
 
-    /// Waits until the answer of the call with that word is there; receives for the others while nobody else does.
-    fn await_answer(&self, slot: u32, deadline: Option<Instant>) -> Result<Answer> {
+    fn leave_in(&self, state: &mut State, slot: u32, id: u64) {
+        let Some(place) = state.calls.get_mut(slot as usize) else { return };
+        let Some(waiting) = place.take_if(|waiting| waiting.id == id) else { return };
+        if !waiting.answered {
+            // The table is this process's own.
+            let _ = self.table.write_bytes(slot as usize * 8, &id.to_le_bytes());
+            crash::point("service.call.cancelled");
+        }
+        state.free.push(slot);
+        state.count -= 1;
+        state.wakers.wake_one();
+        // Somebody may wait for a word, or for the place of the one who receives.
+        self.tell(state);
+    }
+
+    /// Waits until the answer of the call with that word is there, which is over then; receives for the others while nobody else
+    /// does. `None`: the time is over first.
+    fn await_answer(&self, slot: u32, id: u64, deadline: Option<Instant>) -> Result<Option<Answer>> {
         let mut state = lock(&self.state);
         loop {
-            let Some(waiting) = state.calls.get_mut(slot as usize).and_then(Option::as_mut) else {
+            let waiting = state.calls.get_mut(slot as usize).and_then(Option::as_mut);
+            let Some(waiting) = waiting.filter(|waiting| waiting.id == id) else {
                 return Err(self.fault(ErrorKind::ApiMisuse).detail("the call is over"));
             };
             if let Some(answer) = waiting.answer.take() {
-                return Ok(answer);
+                self.leave_in(&mut state, slot, id);
+                return Ok(Some(answer));
+            }
+            if !state.receiving {
+                // Mostly one that comes is one's own, and others' are there already.
+                match self.replies.try_recv() {
+                    Ok(delivery) => {
+                        Self::put(&mut state, delivery);
+                        if state.count > 1 {
+                            self.tell(&state);
+                        }
+                        continue;
+                    }
+                    Err(TryRecvError::Os(error)) => return Err(error),
+                    Err(_) => {}
+                }
             }
             let left = deadline.map(|at| at.saturating_duration_since(Instant::now()));
             if left == Some(Duration::ZERO) {
-                return Ok(Err(Fault::late()));
+                return Ok(None);
             }
             if state.receiving {
                 state = self.pause(state, left);
@@ -511,14 +557,12 @@ impl Shared {
                 Ok(delivery) => Self::put(&mut state, delivery),
                 Err(RecvError::TimedOut | RecvError::Mismatch(_)) => self.bury(&mut state),
                 Err(RecvError::Os(error)) => {
-                    self.changed.notify_all();
+                    self.tell(&state);
                     return Err(error);
                 }
             }
-            if state.count > 1 {
-                // Another one's answer, or the place of the one who receives.
-                self.changed.notify_all();
-            }
+            // Another one's answer, or the place of the one who receives.
+            self.tell(&state);
         }
     }
 
@@ -568,7 +612,7 @@ impl Shared {
                 let text = format!("the server{pid} died or left");
                 call.answer(Err(Fault::of(CallError::ServerDied, text)));
             }
-            self.changed.notify_all();
+            self.tell(state);
         }
     }
 }

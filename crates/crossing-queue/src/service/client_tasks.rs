@@ -62,7 +62,7 @@ impl Shared {
         }
         if heard {
             // It may be that of a thread.
-            self.changed.notify_all();
+            self.tell(&lock(&self.state));
         }
         Ok(heard)
     }

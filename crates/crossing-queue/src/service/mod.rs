@@ -8,13 +8,19 @@
 //! |---|---|---|
 //! | `service/NAME/server-N` | a segment with the `Contract` | a server; it lives while the segment has its owner |
 //! | `service/NAME/asked-N` | the queue of its requests | the same |
-//! | `service/NAME/client-N` | a segment with a word for each call that waits: its id | a client; as above |
+//! | `service/NAME/client-N` | a segment with a word for each call that may wait: up to which id its calls are cancelled | a client; as above |
 //! | `service/NAME/heard-N` | the queue of its replies | the same |
 //! | `service/NAME/parts-M` | a queue for the parts of one answer | a client, with a number M of its own |
 //!
 //! A request goes to the queue of one living server, by turns; its `Head` says whose it is, its id and until when it is
-//! wanted. The server answers into the queue of that client, once. A call that is not wanted any more has its word cleared:
-//! the server looks at it before it begins, and whenever it is asked to.
+//! wanted. The server answers into the queue of that client, once. Short ones lie whole in the slots of these queues, whose lines
+//! are all that changes hands.
+//!
+//! A client's calls have ids that grow, and each has one of the words while it waits. A call that is given up before its answer
+//! came writes its id there, and nobody else writes: no call of this word up to that id is wanted, whichever the word has by
+//! now. The server looks at it before it begins, before it answers, and whenever it is asked to; a call that is answered writes
+//! nothing, so that these looks take no line from the client. The word is a hint with nothing behind it (relaxed): a server
+//! that sees it late works and answers in vain, and the client drops what has not the id of a call that waits.
 //!
 //! An answer in parts goes through a queue that the client makes for it, or has from an earlier one, and which is named in the
 //! request: so a client that does not take its parts stops nothing but this answer. The server takes the place for its last word
@@ -24,7 +30,7 @@
 //! # Death
 //! A server: its requests are lost with it. Whoever waits for it looks every 10 ms whether it lives, and is told that it died;
 //! whether it had done what it was asked, nobody knows. Further calls go to other servers. A client: its requests are passed
-//! over, its replies dropped; a server lets go of what it had open of dead clients when another one asks for the first time. What
+//! over, its replies dropped, whether it wrote a word before or not (whether it lives is asked of its segment's owner); a server lets go of what it had open of dead clients when another one asks for the first time. What
 //! the dead left is removed by the next client that looks for servers.
 //!
 //! A peer that breaks the rules can lose and invent requests and replies, for all who share its queue; lengths, ids and words
@@ -56,9 +62,11 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// How often who waits for a server looks whether it lives.
 const SLICE: Duration = Duration::from_millis(10);
+/// Messages of at most so many bytes lie whole in the slot that says whose they are.
+const SHORT: u64 = 1024 + HEAD as u64;
 /// The longest name of a service.
 const MAX_NAME_LEN: usize = 56;
-const SCHEMA: u64 = u64::from_le_bytes(*b"service\x01");
+const SCHEMA: u64 = u64::from_le_bytes(*b"service\x02");
 
 /// What a server says of itself; never changed.
 // FORMAT: service-shm.md Contract size=64
@@ -362,7 +370,7 @@ fn contract<Q: Payload + ?Sized, R: Payload + ?Sized>(terms: &Terms) -> Contract
     let size = |shape: crossing_ring::queue::Shape| shape.size.unwrap_or(u32::MAX);
     Contract {
         magic: *b"CROSSERV",
-        version: 2,
+        version: 3,
         pid: std::process::id(),
         schema: terms.schema,
         sizes: [size(Q::SHAPE), size(R::SHAPE)],

@@ -2,7 +2,7 @@
 
 use super::stream::ReplyStream;
 use super::{
-    APPLICATION, DROPPED, FAILURE, HEAD, Head, MISMATCH, REPLY, REQUEST, SCHEMA, TIMED_OUT, TOO_LARGE,
+    APPLICATION, DROPPED, FAILURE, HEAD, Head, MISMATCH, REPLY, REQUEST, SCHEMA, SHORT, TIMED_OUT, TOO_LARGE,
     TOO_MANY, Terms, contract, part, random_number, read_aside,
 };
 use crate::Loan;
@@ -73,12 +73,21 @@ impl Peer {
         looked.1
     }
 
-    /// Whether the client still waits for that reply, or died waiting. A hint: it may change its mind at any moment.
+    /// Whether the client has not given up that call, or any later one with this word; true of one that died waiting. A hint: it
+    /// may change its mind at any moment.
     pub(super) fn wants(&self, slot: u32, id: u64) -> bool {
         let mut word = [0; 8];
         let read = self.table.read_bytes((slot as usize).saturating_mul(8), &mut word);
-        read.is_ok() && u64::from_le_bytes(word) == id
+        read.is_ok() && u64::from_le_bytes(word) < id
     }
+}
+
+/// The clients that asked.
+#[derive(Debug, Default)]
+struct Clients {
+    all: HashMap<u32, Arc<Peer>>,
+    /// The one that asked last, which mostly asks next.
+    last: Option<(u32, Arc<Peer>)>,
 }
 
 #[derive(Debug)]
@@ -86,7 +95,7 @@ pub(super) struct Shared {
     pub(super) name: String,
     pub(super) slow: Duration,
     max_in_flight: u32,
-    clients: Mutex<HashMap<u32, Arc<Peer>>>,
+    clients: Mutex<Clients>,
     pub(super) requests: Receiver,
     // Dropped in this order: found by the first.
     _server: Segment,
@@ -108,7 +117,12 @@ impl<Q: Payload + ?Sized, R: Payload + ?Sized> Server<Q, R> {
         let number = random_number()?;
         let mut options = Queue::<[u8]>::options();
         options.capacity(terms.capacity.into()).max_len(terms.max_request_len + HEAD as u64);
-        options.priorities(1).access(terms.access).unlink_on_drop(true).waiting(terms.waiting);
+        options
+            .inline((terms.max_request_len + HEAD as u64).min(SHORT))
+            .priorities(1)
+            .access(terms.access)
+            .unlink_on_drop(true)
+            .waiting(terms.waiting);
         let asked = options.create(&format!("shm:{}", part(name, "asked", number)))?;
         crash::point("service.serve.queue-made");
         let contract = contract::<Q, R>(terms);
@@ -264,13 +278,19 @@ impl Shared {
     /// The client of that number, if it lives.
     fn client(&self, number: u32) -> Option<Arc<Peer>> {
         let mut clients = lock(&self.clients);
-        if let Some(peer) = clients.get(&number) {
+        let Clients { all, last } = &mut *clients;
+        if let Some((_, peer)) = last.as_ref().filter(|(last, _)| *last == number) {
+            return Some(Arc::clone(peer));
+        }
+        if let Some(peer) = all.get(&number) {
+            *last = Some((number, Arc::clone(peer)));
             return Some(Arc::clone(peer));
         }
         // Those that are gone; their names can be removed when nobody has them open.
-        clients.retain(|_, peer| peer.owner.is_alive());
+        *last = None;
+        all.retain(|_, peer| peer.owner.is_alive());
         let peer = Arc::new(Peer::open(&self.name, number).ok()?);
-        clients.insert(number, Arc::clone(&peer));
+        all.insert(number, Arc::clone(&peer));
         Some(peer)
     }
 }

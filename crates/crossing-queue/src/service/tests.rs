@@ -58,6 +58,46 @@ fn bytes_of_every_length_there_and_back() {
 }
 
 #[test]
+fn a_word_is_written_only_to_cancel_and_speaks_of_earlier_calls_too() {
+    let _watchdog = watchdog(LONG);
+    let name = name();
+    let mut options = Service::<u64, u64>::options();
+    let server = options.serve(&name).unwrap();
+    // One word for all calls.
+    let client = options.max_in_flight(1).connect(&name).unwrap();
+    let word = || {
+        let mut word = [0; 8];
+        client.shared.table.read_bytes(0, &mut word).unwrap();
+        u64::from_le_bytes(word)
+    };
+    // Calls 1 to 3 are answered.
+    for number in 1..=3 {
+        let call = client.begin(&number, None).unwrap();
+        let request = server.recv_timeout(LONG).unwrap();
+        assert!(!request.is_cancelled());
+        request.reply(&(number * 2)).unwrap();
+        assert_eq!((*call.wait_timeout(LONG).unwrap(), word()), (number * 2, 0));
+    }
+    // Call 4 is cancelled while the server has it, 5 before.
+    let call = client.begin(&4, None).unwrap();
+    let fourth = server.recv_timeout(LONG).unwrap();
+    drop(call);
+    assert_eq!((fourth.is_cancelled(), word()), (true, 4));
+    drop(client.begin(&5, None).unwrap());
+    assert_eq!(word(), 5);
+    // The sixth is served, while the fourth stays cancelled and its answer is not taken for another.
+    let call = client.begin(&6, None).unwrap();
+    let sixth = server.recv_timeout(LONG).unwrap();
+    assert_eq!((*sixth.payload(), sixth.is_cancelled(), fourth.is_cancelled()), (6, false, true));
+    fourth.reply(&44).unwrap();
+    sixth.reply(&66).unwrap();
+    assert_eq!((*call.wait_timeout(LONG).unwrap(), word()), (66, 5));
+    // One whose time is over is cancelled.
+    assert_eq!(client.call_timeout(&7, MOMENT).unwrap_err().call(), Some(&CallError::DeadlinePassed));
+    assert_eq!(word(), 7);
+}
+
+#[test]
 fn values_and_what_is_none() {
     let _watchdog = watchdog(LONG);
     let name = name();

@@ -206,7 +206,7 @@ impl<W: Words> Core<W> {
     /// The same, where a short look is enough to tell; `None` otherwise, and if there is nothing.
     // In place, as all that leads to a delivery: what is written in small pieces and read in large ones makes the processor wait.
     #[inline(always)]
-    fn take_soon(&self, mask: u64) -> Option<Taken> {
+    pub(super) fn take_soon(&self, mask: u64) -> Option<Taken> {
         // Something aside may have to go first. And once in a while lanes that have been empty for long are to be found out.
         let apart = aside::next_due(&self.words).is_some() && mask & DEAD_LANE == 0;
         if apart || self.ledger().taken.load(Ordering::Relaxed) % THOROUGH == THOROUGH - 1 {

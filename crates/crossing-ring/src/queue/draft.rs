@@ -5,7 +5,7 @@
 
 use super::arena::Extent;
 use super::shared::{Message, PutError, SlotQueue};
-use super::words::{INLINE, Word};
+use super::words::Word;
 use crossing_sync::Until;
 use crossing_sys::crash;
 use std::fmt;
@@ -42,7 +42,7 @@ impl SlotQueue {
             return Err(PutError::Forked);
         }
         let (core, memory) = (self.core(), self.core().words());
-        let (index, word, extent, place) = if len <= INLINE {
+        let (index, word, extent, place) = if len <= memory.layout().inline {
             let (index, word) = core.claim_until(until).ok_or(PutError::Full)?;
             (index, word, Extent::INLINE, memory.inline(index))
         } else {

@@ -41,7 +41,7 @@ impl Held {
         };
         let memory = queue.core().words();
         if place == memory.inline(taken.index) {
-            memory.own_inline(taken.index);
+            memory.own_inline(taken.index, (body + properties) as usize);
         }
         let Taken { index, word, deliveries, lane } = taken;
         Self { queue, place, word, index, deliveries, body, properties, lane, flags }
@@ -91,6 +91,11 @@ impl Held {
             return false;
         }
         self.flags |= DONE;
+        self.queue.core().words().own_blocks(
+            self.place,
+            self.index,
+            self.body as usize + self.properties as usize,
+        );
         self.queue.core().acknowledge(&self.taken())
     }
 

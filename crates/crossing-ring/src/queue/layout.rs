@@ -1,14 +1,14 @@
 //! What a queue's creator decides, and where everything lies because of it. Drawn in `docs/format/queue.md`.
 
 use super::core::Limits;
-use super::words::{DEAD, DOORBELLS, INLINE, Ledger, MAX_CAPACITY, Shared, Slot, map_words};
+use super::words::{DEAD, DOORBELLS, INLINE, Ledger, MAX_CAPACITY, MAX_INLINE, Shared, Slot, map_words};
 use crossing_sync::participant::MAX_PARTICIPANTS;
 use crossing_sys::{Error, ErrorKind, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 const MAGIC: [u8; 8] = *b"CROSQUEU";
 const MAJOR: u16 = 1;
-const MINOR: u16 = 1;
+const MINOR: u16 = 2;
 
 /// Bytes of a small block.
 const FINE: u64 = 256;
@@ -26,13 +26,15 @@ pub struct Wishes {
     pub capacity: u32,
     /// The longest message, in bytes, its properties included; below 4 GiB.
     pub max_len: u32,
-    /// Bytes for the messages longer than 64 bytes, all together; `None`: room for `capacity` messages of `max_len`, at
+    /// Bytes for the messages longer than `inline`, all together; `None`: room for `capacity` messages of `max_len`, at
     /// most 64 MiB, but at least for four.
     pub max_bytes: Option<u64>,
     /// Priorities 0 to this less one; 1 to 32.
     pub priorities: u32,
     /// After how many deliveries a message that is given back is buried; 0: never.
     pub max_deliveries: u32,
+    /// Bytes of a message that lie in its slot itself, which is as much longer: 64, or more in steps of 64, at most 4096.
+    pub inline: u32,
 }
 
 /// What the bytes of a message are.
@@ -67,7 +69,8 @@ pub struct QueueHeader {
     fine_blocks: u32,
     coarse_blocks: u32,
     coarse_len: u32,
-    zero: u32,
+    /// Bytes of a slot beyond its 128.
+    slot_more: u32,
     max_bytes: u64,
     total_len: u64,
     schema: u64,
@@ -104,6 +107,9 @@ pub(super) struct Layout {
     pub(super) busy: usize,
     pub(super) aside: usize,
     pub(super) slots: usize,
+    /// From one slot to the next, and how much of it is for the message.
+    pub(super) slot_len: usize,
+    pub(super) inline: usize,
     pub(super) cells: usize,
     pub(super) fine: Blocks,
     pub(super) coarse: Blocks,
@@ -139,7 +145,8 @@ impl QueueHeader {
             Some(bytes) => bytes,
             None => all.min(DEFAULT_BYTES.max(4 * max_len)),
         };
-        let (fine, coarse) = if max_len <= INLINE as u64 {
+        let inline = (wishes.inline as usize).clamp(INLINE, MAX_INLINE).next_multiple_of(64);
+        let (fine, coarse) = if max_len <= inline as u64 {
             (0, 0)
         } else if coarse_len == 0 {
             (bytes.div_ceil(FINE).max(max_len.div_ceil(FINE)), 0)
@@ -163,7 +170,7 @@ impl QueueHeader {
             fine_blocks: number(fine)?,
             coarse_blocks: number(coarse)?,
             coarse_len: number(coarse_len)?,
-            zero: 0,
+            slot_more: (inline - INLINE) as u32,
             max_bytes: bytes,
             total_len: 0,
             schema: 0,
@@ -219,7 +226,11 @@ impl QueueHeader {
             && self.max_len >= 1
             && (1..=21).contains(&self.lane_bits)
             && 1_u64 << self.lane_bits >= u64::from(self.capacity)
-            && (self.coarse_blocks == 0 || self.coarse_len > 0);
+            && (self.coarse_blocks == 0 || self.coarse_len > 0)
+            // Blocks are whole lines.
+            && self.coarse_len.is_multiple_of(64)
+            && self.slot_more.is_multiple_of(64)
+            && self.slot_more as usize <= MAX_INLINE - INLINE;
         let layout = if sane { self.layout() } else { None };
         match layout {
             Some(layout) if layout.len as u64 == self.total_len && layout.len <= len => Ok(layout),
@@ -243,7 +254,8 @@ impl QueueHeader {
         let doorbells = place(2 * DOORBELLS * 8)?;
         let busy = place(maps)?;
         let aside = place(maps)?;
-        let slots = place(capacity.checked_mul(size_of::<Slot>())?)?;
+        let slot_len = size_of::<Slot>().checked_add(self.slot_more as usize)?;
+        let slots = place(capacity.checked_mul(slot_len)?)?;
         let cells = place(lanes.checked_mul(8usize.checked_shl(self.lane_bits)?)?)?;
         let mut blocks = |count: u32, block_len: u64| -> Option<Blocks> {
             let (number, block_len) = (count as usize, usize::try_from(block_len).ok()?);
@@ -267,6 +279,8 @@ impl QueueHeader {
             busy,
             aside,
             slots,
+            slot_len,
+            inline: slot_len - size_of::<Slot>() + INLINE,
             cells,
             fine,
             coarse,

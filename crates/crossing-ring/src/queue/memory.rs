@@ -13,6 +13,9 @@ use crossing_sys::Result;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+/// Longer messages leave the caches before their memory is written again.
+const OWNED: usize = 256 << 10;
+
 /// A claimed range of a region, and what lies where.
 #[derive(Debug)]
 pub(super) struct Memory {
@@ -73,17 +76,45 @@ impl Memory {
 
     /// The address of a slot's own bytes.
     pub(super) fn inline(&self, index: u32) -> NonNull<u8> {
-        NonNull::from(&self.slot(index).inline).cast()
+        assert!(index < self.layout.capacity);
+        // SAFETY: the offset is inside of the claimed range: below the count of slots, and of the length of one.
+        unsafe { self.base.add(self.inline_at(index)) }
     }
 
-    /// Makes the line of a slot's own bytes this processor's alone, by writing what is there: for their owner, before it gives
-    /// the slot away. Who next writes to a line that others have read, and never wrote, must first take it from each of them,
-    /// which no fetching ahead spares it; a line that was written wanders as a whole.
+    /// Where a slot's own bytes begin, from the beginning of the memory.
     #[inline]
-    pub(super) fn own_inline(&self, index: u32) {
-        let last = &self.slot(index).inline[INLINE / 8 - 1];
-        // Relaxed: the owner's own, and it stays what it is.
-        last.store(last.load(Ordering::Relaxed), Ordering::Relaxed);
+    fn inline_at(&self, index: u32) -> usize {
+        self.layout.slots + index as usize * self.layout.slot_len + size_of::<Slot>() - INLINE
+    }
+
+    /// Makes the lines of `len` of a slot's own bytes this processor's alone, by writing what is there: for their owner, before it
+    /// gives the slot away. Who next writes to a line that others have read, and never wrote, must first take it from each of
+    /// them, which no fetching ahead spares it; a line that was written wanders as a whole.
+    #[inline]
+    pub(super) fn own_inline(&self, index: u32, len: usize) {
+        assert!(index < self.layout.capacity);
+        let start = self.inline_at(index);
+        for line in (0..len.clamp(1, self.layout.inline)).step_by(64) {
+            // SAFETY: the last word of a line of the slot's own bytes, which are whole lines.
+            let last: &AtomicU64 = unsafe { self.at(start + line + 56) };
+            // Relaxed: the owner's own, and it stays what it is.
+            last.store(last.load(Ordering::Relaxed), Ordering::Relaxed);
+        }
+    }
+
+    /// As [`own_inline`](Self::own_inline), of a message of `len` bytes at `place`, if it lies in blocks.
+    #[inline]
+    pub(super) fn own_blocks(&self, place: NonNull<u8>, slot: u32, len: usize) {
+        if len > INLINE && len <= OWNED && place != self.inline(slot) {
+            for line in (0..len).step_by(64) {
+                // SAFETY: blocks are whole lines, of which the message at `place` has so many.
+                let last = unsafe { place.add(line + 56) }.cast::<AtomicU64>();
+                // SAFETY: as above; mapped, aligned, and atomics tolerate other writers.
+                let last = unsafe { last.as_ref() };
+                // Relaxed: the owner's own, and it stays what it is.
+                last.store(last.load(Ordering::Relaxed), Ordering::Relaxed);
+            }
+        }
     }
 
     /// Writes `parts` one after the other into the slot; they fit.
@@ -100,6 +131,9 @@ impl Memory {
         }
         let mut buffer = [0; INLINE];
         let (first, second) = (parts[0].len(), parts[1].len());
+        if first + second > INLINE {
+            return self.write_blocks(self.inline(index), parts);
+        }
         buffer[..first].copy_from_slice(parts[0]);
         buffer[first..first + second].copy_from_slice(parts[1]);
         let words = (first + second).div_ceil(8);
@@ -151,7 +185,7 @@ impl Words for Memory {
     fn slot(&self, index: u32) -> &Slot {
         assert!(index < self.layout.capacity);
         // SAFETY: below the count of slots.
-        unsafe { self.at(self.layout.slots + index as usize * size_of::<Slot>()) }
+        unsafe { self.at(self.layout.slots + index as usize * self.layout.slot_len) }
     }
 
     #[inline]

@@ -7,7 +7,7 @@ use super::core::{Core, DEAD_LANE, Terms};
 use super::held::Held;
 use super::layout::{Layout, QueueHeader, Shape};
 use super::memory::Memory;
-use super::words::{DEAD, INLINE, State, Word, Words};
+use super::words::{DEAD, State, Word, Words};
 use crossing_shm::{Offset, Region};
 use crossing_sync::Until;
 use crossing_sync::atomic::Ordering;
@@ -213,7 +213,7 @@ impl SlotQueue {
         self.core().foresee_commit(message.priority);
         let terms = self.terms(message);
         let lens = (message.body.len(), message.properties.len());
-        if len <= INLINE {
+        if len <= self.layout().inline {
             let (index, word) = self.core().claim_until(until).ok_or(PutError::Full)?;
             self.core().words().write_inline(index, [message.properties, message.body]);
             self.finish(index, word, lens, Extent::INLINE, terms);
@@ -232,7 +232,7 @@ impl SlotQueue {
     /// # Errors
     /// [`PutError`].
     pub fn put_body(&self, body: &[u8], priority: u32, until: Until) -> Result<(), PutError> {
-        if body.len() > INLINE || body.len() > self.layout().max_len as usize {
+        if body.len() > self.layout().inline || body.len() > self.layout().max_len as usize {
             return self.put(&Message { body, priority, ..Message::default() }, until);
         }
         self.check_priority(priority)?;
@@ -333,6 +333,17 @@ impl SlotQueue {
         self.take_from(self.layout().limits.lanes(), until)
     }
 
+    /// Takes the next message where a short look is enough to find it; [`take`](Self::take) finds every one.
+    #[inline(always)]
+    #[must_use]
+    pub fn take_soon(&self) -> Option<Held> {
+        if self.is_forked() {
+            return None;
+        }
+        let taken = self.core().take_soon(self.layout().limits.lanes())?;
+        Some(Held::new(self.clone(), taken))
+    }
+
     /// Takes the oldest dead letter, waiting until `until`.
     #[cold]
     #[must_use]
@@ -427,7 +438,7 @@ impl SlotQueue {
         let total = body.checked_add(properties)?;
         let extent = Extent::unpack(slot.extent.load(Ordering::Relaxed));
         if extent.count == 0 {
-            return (total <= INLINE).then(|| (memory.inline(index), body, properties));
+            return (total <= memory.layout().inline).then(|| (memory.inline(index), body, properties));
         }
         let blocks = extent.blocks(memory.layout());
         if total > (extent.count as usize).checked_mul(blocks.block_len)? {

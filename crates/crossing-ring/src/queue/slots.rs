@@ -14,8 +14,9 @@
 //! | TAKEN, delivered too often | bury: lane 32 (`ORD: slot-ready (release) <-> slot-seen`) | READY by the receiver |
 //!
 //! Each is one atomic step on the slot's word, which names the owner, the state and the use; so an old look never matches.
-//! All other words of a slot are its owner's. A receiver writes the last word of a short message once more, as it is: so the
-//! line is modified where it is read, and goes back to the next sender as one that nobody else has (`Memory::own_inline`).
+//! All other words of a slot are its owner's. A receiver writes the last word of each line of a message once more, as it is:
+//! so the line is modified where it is read, and goes back to the next sender as one that nobody else has; in the slot when it
+//! takes it (`Memory::own_inline`), in blocks when it is done with it, up to 256 KiB (`Memory::own_blocks`).
 //!
 //! Finding a free slot: bit n of the map `busy` says that slot n was found in use; it is only a hint, and in steady flow
 //! nobody writes it. Who finds a slot in use sets its bit, then looks at the slot again and clears the bit if it is free

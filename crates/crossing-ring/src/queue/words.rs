@@ -5,8 +5,11 @@ use crossing_sync::Participant;
 use crossing_sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use crossing_sync::raw::bell::RawBell;
 
-/// Bytes that travel in the slot itself.
+/// Bytes that travel in the slot itself, at least.
 pub const INLINE: usize = 64;
+
+/// The most.
+pub const MAX_INLINE: usize = 4096;
 
 /// Priorities 0 to 31, the highest first; and one lane more, for dead letters.
 pub const LANES: usize = 33;
@@ -162,7 +165,7 @@ pub struct Slot {
     pub position: AtomicU64,
     /// Zero.
     pub reserved: AtomicU64,
-    /// Short messages.
+    /// Short messages. The slots of a queue may be longer: more of such bytes follow.
     pub inline: [AtomicU64; INLINE / 8],
 }
 
