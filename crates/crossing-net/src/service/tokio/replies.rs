@@ -23,7 +23,7 @@ pub struct Replies {
 impl Replies {
     pub(super) fn new(entered: Entered, parts: Arc<Parts>, window: u16, deadline: Option<Instant>) -> Self {
         let inner = crate::Replies::new(Arc::clone(&entered.shared), parts, entered.id, window, deadline);
-        Self { entered: entered, inner }
+        Self { entered, inner }
     }
 
     /// Receives the next part, waiting for it until the deadline of the call; `None`: that was all.

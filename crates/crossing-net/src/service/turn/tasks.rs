@@ -39,13 +39,8 @@ impl Watch {
     }
 }
 
-/// What came of looking for the place.
-enum Look {
-    Free(RecvHalf),
-    Taken,
-    /// The thread of the connection reads from now on, or nobody.
-    Over,
-}
+/// The thread of the connection reads from now on, or nobody.
+struct Over;
 
 impl Turn {
     /// A task of `runtime` waits from now on, until it [goes](Self::unwatch); whether the task that reads is to begin. `None`: it does
@@ -109,26 +104,22 @@ impl Turn {
         waker.into_iter().for_each(Waker::wake);
     }
 
-    /// The place, for the task that reads; its `waker` is for when it is free, or over.
-    fn look(&self, waker: &Waker) -> Look {
+    /// The place, for the task that reads, unless it is taken; its `waker` is for when it is free, or over.
+    fn look(&self, waker: &Waker) -> std::result::Result<Option<RecvHalf>, Over> {
         let mut place = lock(&self.place);
         if self.is_kept() || place.ended {
-            return Look::Over;
+            return Err(Over);
         }
         match &mut place.waker {
             Some(known) => known.clone_from(waker),
             none => *none = Some(waker.clone()),
         }
-        match place.receiver.take() {
-            Some(receiver) => {
-                place.taken = place.taken.wrapping_add(1);
-                Look::Free(receiver)
-            }
-            None => {
-                place.wants = true;
-                Look::Taken
-            }
+        let receiver = place.receiver.take();
+        match &receiver {
+            Some(_) => place.taken = place.taken.wrapping_add(1),
+            None => place.wants = true,
         }
+        Ok(receiver)
     }
 
     /// The place, where a task reads that may not run now, if it is free.
@@ -150,9 +141,9 @@ impl Turn {
         mut give: impl FnMut(Result<&[u8]>) -> ControlFlow<T>,
     ) -> Poll<Option<T>> {
         let mut receiver = match self.look(context.waker()) {
-            Look::Free(receiver) => receiver,
-            Look::Taken => return Poll::Pending,
-            Look::Over => return Poll::Ready(None),
+            Ok(Some(receiver)) => receiver,
+            Ok(None) => return Poll::Pending,
+            Err(Over) => return Poll::Ready(None),
         };
         let outcome = loop {
             if let ControlFlow::Break(value) = give_ready(&mut receiver, &mut give) {
