@@ -68,6 +68,17 @@ impl SendHalf {
     pub fn end_sending(&mut self) -> Result<()> {
         self.0.end_sending()
     }
+
+    /// Ends the connection of both halves so that the peer gets everything that was sent, as [`Stream::close`]: what the peer still
+    /// sends is dropped.
+    ///
+    /// # Errors
+    /// As [`Stream::close`].
+    pub fn close(self, receiving: RecvHalf) -> Result<()> {
+        let closed = self.0.close();
+        drop(receiving);
+        closed
+    }
 }
 
 impl RecvHalf {

@@ -219,8 +219,19 @@ impl Stream {
     ///
     /// # Errors
     /// Those of [`send`](Self::send) that concern the introduction.
-    pub fn split(mut self) -> Result<(SendHalf, RecvHalf)> {
-        self.handshake(Wait::Forever)?;
+    pub fn split(self) -> Result<(SendHalf, RecvHalf)> {
+        self.split_deadline(None)
+    }
+
+    /// As [`split`](Self::split), waiting for the introduction until `deadline` (`None`: without end).
+    ///
+    /// # Errors
+    /// As [`split`](Self::split), and [`ErrorKind::TimedOut`]; the connection is closed then.
+    pub fn split_deadline(mut self, deadline: impl Into<Option<Instant>>) -> Result<(SendHalf, RecvHalf)> {
+        if !self.handshake(until(deadline.into()))? {
+            let error = self.link.fault(ErrorKind::TimedOut, RECV);
+            return Err(error.detail("the peer did not introduce itself"));
+        }
         let receiving = Self {
             link: Arc::clone(&self.link),
             encoder: self.encoder.clone(),

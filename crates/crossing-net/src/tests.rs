@@ -512,3 +512,27 @@ fn other_mechanisms_are_refused_with_what_to_use() {
     }
     assert_eq!(Stream::connect("nonsense").unwrap_err().kind(), ErrorKind::ApiMisuse);
 }
+
+#[test]
+fn splitting_waits_for_the_introduction_as_told_and_halves_are_closed_together() {
+    over_each(|endpoint| {
+        let (silent, _peer) = with_raw_peer(endpoint, &mut Listener::options());
+        let error = silent.split_deadline(std::time::Instant::now() + SHORT).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::TimedOut, "{error}");
+        assert!(!error.to_string().contains("handshake_timeout"), "not that one's time is over: {error}");
+        let (client, server) = connected(endpoint);
+        let large = pattern(MIB);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut sending, receiving) = client.split_deadline(None).unwrap();
+                sending.send(&large).unwrap();
+                sending.close(receiving).unwrap();
+            });
+            let mut server = server;
+            // Unread by the client: its end loses nothing for that.
+            server.send(b"unread").unwrap();
+            assert!(server.recv().unwrap() == large);
+            assert!(server.recv().is_err() && server.peer_ended());
+        });
+    });
+}

@@ -18,9 +18,6 @@ const CLOSE: Duration = Duration::from_secs(60);
 /// How many bytes of lines may be on their way to the system.
 const GATHERED: usize = 256 << 10;
 
-/// How long a peer may go on after everything was sent to it.
-const PATIENCE: Duration = Duration::from_secs(2);
-
 /// How long to wait before looking again for a listener that is not there yet.
 const RETRY: Duration = Duration::from_millis(10);
 
@@ -101,13 +98,13 @@ fn send_frames(args: &SendArgs, source: &Source, deadline: Option<Instant>) -> O
 
 /// Sends lines as they come; those that come faster than they can go, go together.
 fn send_lines(stream: Stream, source: &Source, deadline: Option<Instant>) -> Outcome {
-    let (sending, mut receiving) = stream.split()?;
+    let (sending, receiving) = stream.split_deadline(deadline)?;
     let mut sending = sending.gathering(GATHERED)?;
-    source.each(|data| Ok(sending.send_deadline(data, deadline)?))?;
-    sending.into_inner(deadline)?.end_sending()?;
-    // The peer gets everything if it is not cut off while it sends.
-    let patience = Instant::now() + left(deadline).map_or(PATIENCE, |left| left.min(PATIENCE));
-    while receiving.recv_deadline(patience).is_ok() {}
+    let sent = source.each(|data| Ok(sending.send_deadline(data, deadline)?));
+    // Who gives up waits for nothing more.
+    let rest = sending.into_inner(if sent.is_ok() { deadline } else { Some(Instant::now()) });
+    sent?;
+    rest?.close(receiving)?;
     Ok(Exit::Success)
 }
 

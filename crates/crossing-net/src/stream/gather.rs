@@ -40,8 +40,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// other, or the system has no room, they are gathered, and a thread passes them on, as many as there are with one call. So
 /// who sends many small frames one by one pays for few calls of the system.
 ///
-/// What was gathered is lost if this process dies, and tells its length by [`gathered`](Self::gathered). Dropping it waits
-/// until that went, at most 2 s.
+/// What was gathered is lost if this process dies; how much that is tells [`gathered`](Self::gathered). Dropping it waits until that
+/// went, at most 2 s.
 ///
 /// ```
 /// use crossing_net::{Listener, Stream};
@@ -162,7 +162,7 @@ impl Shared {
 
 impl SendHalf {
     /// Makes it a sender that gathers frames while the receiver is behind, at most `max_gathered` bytes of them, headers of 8
-    /// bytes included. It starts a thread.
+    /// bytes included; up to as many again are being passed on meanwhile, or one longer frame. It starts a thread.
     ///
     /// # Errors
     /// [`ErrorKind::ApiMisuse`] if `max_gathered` is 0; that of the system if it starts no thread.
@@ -260,8 +260,9 @@ impl GatheringSender {
     /// # Errors
     /// As [`flush_deadline`](Self::flush_deadline); what is left is lost then.
     pub fn into_inner(mut self, deadline: impl Into<Option<Instant>>) -> Result<SendHalf> {
-        self.flush_deadline(deadline)?;
+        let flushed = self.flush_deadline(deadline);
         let stream = self.end();
+        flushed?;
         stream.map(SendHalf).ok_or_else(|| self.link.fault(ErrorKind::Disconnected, SEND))
     }
 

@@ -75,7 +75,8 @@ fn what_is_gathered_is_bounded_and_each_wait_ends_as_told() {
         loop {
             while sending.try_send(&frame(sent)).unwrap() {
                 sent += 1;
-                assert!(sending.gathered() < 3 * MAX + 80_000, "{}", sending.gathered());
+                // One of 70 KiB may be on its way by itself.
+                assert!(sending.gathered() <= 2 * MAX + 70_100, "{}", sending.gathered());
             }
             match sending.send_timeout(&frame(sent), SHORT) {
                 Ok(()) => sent += 1,
@@ -117,7 +118,7 @@ fn dropping_lets_go_what_was_gathered_and_the_half_comes_back_with_everything_se
                 sending.send(&frame(number)).unwrap();
             }
             if back {
-                sending.into_inner(Instant::now() + PATIENCE).unwrap().end_sending().unwrap();
+                sending.into_inner(Instant::now() + PATIENCE).unwrap().close(receiving).unwrap();
             } else {
                 drop(sending);
                 drop(receiving);
