@@ -74,9 +74,12 @@ impl RuntimeDirGuard {
     }
 
     fn list(&self, directory: &Path, found: &mut Vec<PathBuf>) {
-        let entries = match fs::read_dir(directory) {
+        let is_gone = |cause: &std::io::Error| cause.kind() == ErrorKind::NotFound && directory != self.path;
+        // As the floors above list it: who removes a directory excludes, in some versions of Windows, those who list it.
+        let list = || crossing_sys::directory::entries(directory);
+        let entries = match settled(list, |listed| listed.as_ref().err().is_none_or(is_gone)) {
             // Others remove what the dead left while this looks.
-            Err(cause) if cause.kind() == ErrorKind::NotFound && directory != self.path => return,
+            Err(cause) if is_gone(&cause) => return,
             entries => entries.expect("read the runtime directory"),
         };
         for entry in entries {
@@ -120,3 +123,7 @@ impl Drop for RuntimeDirGuard {
         assert!(left.is_empty(), "left behind in the runtime directory: {left:?}");
     }
 }
+
+#[cfg(test)]
+#[path = "runtime_dir_tests.rs"]
+mod tests;
