@@ -19,8 +19,9 @@ pub(crate) mod named_semaphore;
 #[path = "../stub/silence.rs"]
 pub(crate) mod silence;
 pub(crate) mod sockets;
-#[path = "../stub/sysv.rs"]
-pub(crate) mod sysv;
+#[path = "../unix/sysv_bsd.rs"]
+mod sysv_bsd;
+pub(crate) mod sysv_system;
 pub(crate) mod wait;
 
-pub(crate) use super::unix::{file, fork, local, packet, process, tcp};
+pub(crate) use super::unix::{file, fork, local, packet, process, sysv, tcp};

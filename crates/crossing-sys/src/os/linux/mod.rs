@@ -13,7 +13,7 @@ pub(crate) mod mq;
 pub(crate) mod named_semaphore;
 pub(crate) mod silence;
 pub(crate) mod sockets;
-pub(crate) mod sysv;
+pub(crate) mod sysv_system;
 pub(crate) mod wait;
 
-pub(crate) use super::unix::{file, fork, local, packet, process, tcp};
+pub(crate) use super::unix::{file, fork, local, packet, process, sysv, tcp};

@@ -14,5 +14,6 @@ pub(crate) mod process;
 /// The locks of FreeBSD and of a macOS without those of openings; on Linux its tests run.
 #[allow(dead_code)] // Linux has it for its tests
 pub(crate) mod record_lock;
+pub(crate) mod sysv;
 pub(crate) mod tcp;
 pub(crate) mod turns;

@@ -1,12 +1,12 @@
 //! msgget(2), msgop(2), msgctl(2).
 #![allow(unsafe_code)] // the System V calls of the C library
 
-use super::super::mq::mode;
 use super::{
-    column, common, gone, head, limit, limit_error, listing, open_error, pid, time, use_error, wide,
+    Limit, common, gone, key_t, limit_error, mode, open_error, pid, time, use_error, use_error_of, wide,
 };
 use crate::file::Access;
 use crate::mq::{Direction, RecvError, SendError};
+use crate::os::sysv_system::{self as system, limit, queue_count};
 use crate::sysv::{Key, Message, QueueStat, Select};
 use crate::{Error, ErrorKind, Result};
 use std::cell::RefCell;
@@ -35,14 +35,14 @@ fn with_message<T>(len: usize, body: impl FnOnce(&mut [c_long]) -> T) -> T {
 }
 
 pub(crate) fn msg_max_len() -> usize {
-    limit("msgmax").and_then(|max| usize::try_from(max).ok()).unwrap_or(8192)
+    limit(Limit::MessageLen).now.and_then(|max| usize::try_from(max).ok()).unwrap_or(8192)
 }
 
 pub(crate) fn msg_create(key: Key, access: Access) -> Result<i32> {
     const OPERATION: &str = "create System V queue";
-    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode(access).cast_signed();
+    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode(access);
     // SAFETY: no pointers are passed.
-    let id = unsafe { libc::msgget(key.0, flags) };
+    let id = unsafe { system::msgget(key_t(key), flags) };
     if id >= 0 {
         return Ok(id);
     }
@@ -52,9 +52,8 @@ pub(crate) fn msg_create(key: Key, access: Access) -> Result<i32> {
     }
     Err(match cause.raw_os_error() {
         Some(libc::ENOSPC) => {
-            let queues = listing("msg", OPERATION).map_or(0, |lines| lines.len());
-            let what = format!("there are {queues} queues");
-            limit_error(OPERATION, key, "kernel.msgmni", limit("msgmni"), what)
+            let count = queue_count().map_or_else(|| "as many".to_owned(), |count| count.to_string());
+            limit_error(OPERATION, key, Limit::Queues, format!("there are {count} queues"))
         }
         _ => Error::os(cause, OPERATION, key.to_string()),
     })
@@ -69,7 +68,7 @@ pub(crate) fn msg_open(key: Key, direction: Option<Direction>) -> Result<i32> {
         Some(Direction::Receive) => 0o400,
     };
     // SAFETY: no pointers are passed.
-    let id = unsafe { libc::msgget(key.0, flags) };
+    let id = unsafe { system::msgget(key_t(key), flags) };
     if id >= 0 { Ok(id) } else { Err(open_error("open System V queue", key)) }
 }
 
@@ -95,7 +94,7 @@ pub(crate) fn msg_send(
         unsafe { ptr::copy_nonoverlapping(message.as_ptr(), body, message.len()) };
         loop {
             // SAFETY: the pointer is to a type and `message.len()` bytes after it.
-            let outcome = unsafe { libc::msgsnd(id, words.as_ptr().cast(), message.len(), flags) };
+            let outcome = unsafe { system::msgsnd(id, words.as_ptr().cast(), message.len(), flags) };
             if outcome == 0 {
                 return Ok(());
             }
@@ -103,13 +102,7 @@ pub(crate) fn msg_send(
             match cause.raw_os_error() {
                 Some(libc::EINTR) => {}
                 Some(libc::EAGAIN) => return Err(SendError::Full),
-                Some(libc::EINVAL) => {
-                    let max = msg_max_len();
-                    if message.len() > max {
-                        return Err(SendError::TooLarge { len: message.len() as u64, max: max as u64 });
-                    }
-                    return Err(SendError::Os(gone(OPERATION, key)));
-                }
+                Some(libc::EINVAL) => return Err(not_taken(id, key, OPERATION, message.len())),
                 _ => {
                     let error = common(&cause, OPERATION, key);
                     return Err(SendError::Os(
@@ -119,6 +112,14 @@ pub(crate) fn msg_send(
             }
         }
     })
+}
+
+/// Why msgsnd(2) says EINVAL: the message is longer than any may be, or (BSD) than all the queue may hold; or the queue is gone.
+#[cold]
+fn not_taken(id: i32, key: Key, operation: &'static str, len: usize) -> SendError {
+    let Ok(queue) = control(id, key) else { return SendError::Os(gone(operation, key)) };
+    let (len, max) = (len as u64, (msg_max_len() as u64).min(wide(queue.msg_qbytes)));
+    if len > max { SendError::TooLarge { len, max } } else { SendError::Os(gone(operation, key)) }
 }
 
 pub(crate) fn msg_recv(
@@ -139,7 +140,8 @@ pub(crate) fn msg_recv(
     with_message(buffer.len(), |words| {
         loop {
             // SAFETY: the pointer is to room for a type and `buffer.len()` bytes after it.
-            let outcome = unsafe { libc::msgrcv(id, words.as_mut_ptr().cast(), buffer.len(), number, flags) };
+            let outcome =
+                unsafe { system::msgrcv(id, words.as_mut_ptr().cast(), buffer.len(), number, flags) };
             if let Ok(len) = usize::try_from(outcome) {
                 let len = len.min(buffer.len());
                 let body = words[1..].as_ptr().cast::<u8>();
@@ -168,11 +170,11 @@ pub(crate) fn msg_recv(
     })
 }
 
-fn control(id: i32, key: Key) -> Result<libc::msqid_ds> {
+fn control(id: i32, key: Key) -> Result<system::msqid_ds> {
     // SAFETY: msqid_ds is made of integers only, for which all zeros is a value.
-    let mut data: libc::msqid_ds = unsafe { std::mem::zeroed() };
+    let mut data: system::msqid_ds = unsafe { std::mem::zeroed() };
     // SAFETY: IPC_STAT writes one msqid_ds, for which `data` is valid.
-    if unsafe { libc::msgctl(id, libc::IPC_STAT, &raw mut data) } != 0 {
+    if unsafe { system::msgctl(id, libc::IPC_STAT, &raw mut data) } != 0 {
         return Err(use_error("inspect System V queue", key));
     }
     Ok(data)
@@ -184,7 +186,7 @@ pub(crate) fn msg_stat(id: i32, key: Key) -> Result<QueueStat> {
         id,
         key,
         len: wide(data.msg_qnum),
-        bytes: wide(data.__msg_cbytes),
+        bytes: wide(system::queue_bytes(&data)),
         max_bytes: Some(wide(data.msg_qbytes)),
         last_sender_pid: pid(data.msg_lspid.into()),
         last_receiver_pid: pid(data.msg_lrpid.into()),
@@ -201,49 +203,29 @@ pub(crate) fn msg_set_max_bytes(id: i32, key: Key, bytes: u64) -> Result<()> {
     let mut data = control(id, key)?;
     #[allow(clippy::useless_conversion)] // 32 bits on some machines
     {
-        data.msg_qbytes = bytes.try_into().unwrap_or(libc::msglen_t::MAX);
+        data.msg_qbytes = bytes.try_into().unwrap_or(system::msglen_t::MAX);
     }
     // SAFETY: IPC_SET reads one msqid_ds, which `data` is.
-    if unsafe { libc::msgctl(id, libc::IPC_SET, &raw mut data) } == 0 {
-        return Ok(());
-    }
-    let max = limit("msgmnb");
-    let refused = io::Error::last_os_error().raw_os_error() == Some(libc::EPERM);
-    if refused && max.is_some_and(|max| bytes > max) {
+    let refused = unsafe { system::msgctl(id, libc::IPC_SET, &raw mut data) } != 0;
+    let cause = io::Error::last_os_error();
+    let over_limit = if refused {
+        let max = limit(Limit::QueueLen).now;
+        cause.raw_os_error() == Some(libc::EPERM) && max.is_some_and(|max| bytes > max)
+    } else {
+        // BSD gives as much as may be, and says nothing.
+        wide(control(id, key)?.msg_qbytes) < bytes
+    };
+    if over_limit {
         let what = format!("{bytes} bytes in a queue asked for");
-        return Err(limit_error(OPERATION, key, "kernel.msgmnb", max, what));
+        return Err(limit_error(OPERATION, key, Limit::QueueLen, what));
     }
-    Err(use_error(OPERATION, key))
+    if refused { Err(use_error_of(cause, OPERATION, key)) } else { Ok(()) }
 }
 
 pub(crate) fn msg_remove(id: i32, key: Key) -> Result<()> {
     // SAFETY: IPC_RMID reads no pointer.
-    if unsafe { libc::msgctl(id, libc::IPC_RMID, ptr::null_mut()) } != 0 {
+    if unsafe { system::msgctl(id, libc::IPC_RMID, ptr::null_mut()) } != 0 {
         return Err(use_error("remove System V queue", key));
     }
     Ok(())
-}
-
-pub(crate) fn msg_list() -> Result<Vec<QueueStat>> {
-    let lines = listing("msg", "list System V queues")?;
-    Ok(lines
-        .iter()
-        .map(|words| {
-            let (key, id, mode) = head(words);
-            QueueStat {
-                id,
-                key,
-                len: column(words, 4).cast_unsigned(),
-                bytes: column(words, 3).cast_unsigned(),
-                max_bytes: msg_stat(id, key).ok().and_then(|stat| stat.max_bytes),
-                last_sender_pid: pid(column(words, 5)),
-                last_receiver_pid: pid(column(words, 6)),
-                owner: u32::try_from(column(words, 7)).unwrap_or(u32::MAX),
-                mode: mode & 0o777,
-                sent_at: time(column(words, 11)),
-                received_at: time(column(words, 12)),
-                changed_at: time(column(words, 13)),
-            }
-        })
-        .collect())
 }

@@ -1,15 +1,21 @@
-//! sysvipc(7).
+//! shmget(2), semget(2), msgget(2) and what belongs to them, as POSIX has them in its XSI option. What each system says of its
+//! limits and of the objects there are, and where its structures differ, is in its own `sysv_system.rs`.
 
 mod memory;
 mod queue;
 mod semaphore;
 
+pub(crate) use crate::os::sysv_system::{
+    memory_list as shm_list, queue_list as msg_list, set_list as sem_list,
+};
 pub(crate) use memory::*;
 pub(crate) use queue::*;
 pub(crate) use semaphore::*;
 
+use crate::file::Access;
+use crate::os::sysv_system::limit;
 use crate::sysv::Key;
-use crate::{Error, ErrorKind, Result};
+use crate::{Error, ErrorKind};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -26,8 +32,23 @@ pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// The permissions of a new object.
+fn mode(access: Access) -> i32 {
+    match access {
+        Access::Private => 0o600,
+        Access::Group => 0o660,
+        Access::World => 0o666,
+    }
+}
+
+/// A key as the C library takes it: it has 64 bits on FreeBSD, the sign's.
+#[allow(clippy::useless_conversion)]
+fn key_t(key: Key) -> libc::key_t {
+    key.0.into()
+}
+
 /// The C library's times have 32 bits on some machines.
-fn time(seconds: impl Into<i64>) -> Option<SystemTime> {
+pub(crate) fn time(seconds: impl Into<i64>) -> Option<SystemTime> {
     let seconds = u64::try_from(seconds.into()).ok().filter(|seconds| *seconds > 0)?;
     UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
@@ -37,18 +58,38 @@ fn wide(figure: impl Into<u64>) -> u64 {
     figure.into()
 }
 
-fn pid(pid: i64) -> u32 {
+pub(crate) fn pid(pid: i64) -> u32 {
     u32::try_from(pid).unwrap_or(0)
 }
 
-/// The numbers of /proc/sys/kernel/`file`, which is `sysctl kernel.file`.
-fn sysctl(file: &str) -> Vec<u64> {
-    let text = std::fs::read_to_string(format!("/proc/sys/kernel/{file}")).unwrap_or_default();
-    text.split_whitespace().filter_map(|word| word.parse().ok()).collect()
+/// What the system limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Bytes of a segment.
+    SegmentLen,
+    Segments,
+    /// Pages of all segments.
+    AllSegments,
+    /// Semaphores of a set.
+    SetLen,
+    /// Semaphores of all sets.
+    Semaphores,
+    Sets,
+    /// Bytes of a message.
+    MessageLen,
+    /// Bytes of a queue.
+    QueueLen,
+    Queues,
 }
 
-fn limit(file: &str) -> Option<u64> {
-    sysctl(file).first().copied()
+/// A limit as the system has it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Figure {
+    /// The name that sysctl(8) takes; empty: it knows it not.
+    pub(crate) name: &'static str,
+    /// Where there are several numbers under that name: which one.
+    pub(crate) part: &'static str,
+    pub(crate) now: Option<u64>,
 }
 
 /// The error of making an object that exists already, or that may not be used; `None` for any other code.
@@ -76,7 +117,10 @@ fn gone(operation: &'static str, key: Key) -> Error {
 
 /// The error of using an object by its id: EINVAL means that the id names nothing any more.
 fn use_error(operation: &'static str, key: Key) -> Error {
-    let cause = io::Error::last_os_error();
+    use_error_of(io::Error::last_os_error(), operation, key)
+}
+
+fn use_error_of(cause: io::Error, operation: &'static str, key: Key) -> Error {
     if cause.raw_os_error() == Some(libc::EINVAL) {
         return gone(operation, key);
     }
@@ -90,31 +134,16 @@ fn open_error(operation: &'static str, key: Key) -> Error {
 }
 
 /// The error of creating an object: a limit, told with its present value.
-fn limit_error(operation: &'static str, key: Key, limit: &str, now: Option<u64>, what: String) -> Error {
+fn limit_error(operation: &'static str, key: Key, figure: Limit, what: String) -> Error {
+    let Figure { name, part, now } = limit(figure);
     let now = now.map_or_else(|| "unknown".to_owned(), |now| now.to_string());
-    Error::new(ErrorKind::LimitReached, operation, key.to_string()).detail(what).fix(format!(
-        "remove what is not needed (`ipcs`, `ipcrm`), or as root raise `sysctl {limit}` (now {now})"
-    ))
-}
-
-/// The lines of /proc/sysvipc/`file` after the first, as words.
-fn listing(file: &str, operation: &'static str) -> Result<Vec<Vec<String>>> {
-    let text = std::fs::read_to_string(format!("/proc/sysvipc/{file}"))
-        .map_err(|cause| Error::os(cause, operation, format!("/proc/sysvipc/{file}")))?;
-    Ok(text.lines().skip(1).map(|line| line.split_whitespace().map(str::to_owned).collect()).collect())
-}
-
-/// A column of a listing as a number; one that is missing or odd counts as 0.
-fn column(words: &[String], index: usize) -> i64 {
-    words.get(index).and_then(|word| word.parse().ok()).unwrap_or(0)
-}
-
-/// The key, the id and the permissions, which are the first columns of each listing.
-fn head(words: &[String]) -> (Key, i32, u32) {
-    let key = words.first().and_then(|word| word.parse().ok()).unwrap_or(0);
-    let id = words.get(1).and_then(|word| word.parse().ok()).unwrap_or(-1);
-    let mode = words.get(2).and_then(|word| u32::from_str_radix(word, 8).ok()).unwrap_or(0);
-    (Key(key), id, mode)
+    let raise = match name {
+        "" => String::new(),
+        name => format!(", or as root raise {part}`sysctl {name}` (now {now})"),
+    };
+    Error::new(ErrorKind::LimitReached, operation, key.to_string())
+        .detail(what)
+        .fix(format!("remove what is not needed (`ipcs`, `ipcrm`){raise}"))
 }
 
 #[cfg(test)]

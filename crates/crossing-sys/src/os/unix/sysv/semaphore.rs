@@ -1,36 +1,22 @@
 //! semget(2), semop(2), semctl(2).
 #![allow(unsafe_code)] // the System V calls of the C library
 
-use super::super::mq::mode;
-use super::{column, common, gone, head, limit_error, listing, open_error, sysctl, time, use_error};
+use super::{Limit, common, gone, key_t, limit_error, mode, open_error, time, use_error};
 use crate::file::Access;
-use crate::os::unix::clock;
+use crate::os::sysv_system::{GETVAL, SEM_UNDO, SETVAL, limit, operate_until, set_count};
 use crate::sysv::{Key, SemaphoreStat, Undo};
 use crate::{Error, ErrorKind, Result};
 use std::io;
-use std::ptr;
-use std::time::{Duration, Instant};
-
-unsafe extern "C" {
-    /// semop(2): the crate `libc` has it not, and not every machine has a system call of its own for it.
-    fn semtimedop(
-        id: libc::c_int,
-        operations: *mut libc::sembuf,
-        count: usize,
-        timeout: *const libc::timespec,
-    ) -> libc::c_int;
-}
-
-const YEAR: Duration = Duration::from_secs(31_536_000);
+use std::time::Instant;
 
 const USE: &str = "use System V semaphore";
 
 pub(crate) fn sem_create(key: Key, count: usize, access: Access) -> Result<i32> {
     const OPERATION: &str = "create System V semaphores";
-    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode(access).cast_signed();
+    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode(access);
     let wanted = i32::try_from(count).unwrap_or(i32::MAX);
     // SAFETY: no pointers are passed.
-    let id = unsafe { libc::semget(key.0, wanted, flags) };
+    let id = unsafe { libc::semget(key_t(key), wanted, flags) };
     if id >= 0 {
         return Ok(id);
     }
@@ -38,26 +24,18 @@ pub(crate) fn sem_create(key: Key, count: usize, access: Access) -> Result<i32> 
     if let Some(error) = common(&cause, OPERATION, key) {
         return Err(error);
     }
-    // kernel.sem: semaphores in a set, semaphores in all, operations in a call, sets.
-    let limits = sysctl("sem");
-    let part = |index: usize| limits.get(index).copied();
     Err(match cause.raw_os_error() {
         Some(libc::EINVAL) => {
-            let what = format!(
-                "{count} semaphores in a set asked for, kernel.sem allows as many as its first number"
-            );
-            limit_error(OPERATION, key, "kernel.sem", part(0), what)
+            limit_error(OPERATION, key, Limit::SetLen, format!("{count} semaphores in a set asked for"))
         }
         Some(libc::ENOSPC) => {
-            let sets = listing("sem", OPERATION).map_or(0, |lines| lines.len() as u64);
-            if part(3).is_some_and(|most| sets >= most) {
-                let what = format!("there are {sets} sets, as many as the fourth number of kernel.sem");
-                limit_error(OPERATION, key, "kernel.sem", part(3), what)
+            let (sets, most) = (set_count(), limit(Limit::Sets).now);
+            if sets.zip(most).is_some_and(|(sets, most)| sets < most) {
+                let what = format!("{count} semaphores asked for; the limit counts those of all sets");
+                limit_error(OPERATION, key, Limit::Semaphores, what)
             } else {
-                let what = format!(
-                    "{count} semaphores asked for; the second number of kernel.sem counts those of all sets"
-                );
-                limit_error(OPERATION, key, "kernel.sem", part(1), what)
+                let sets = sets.map_or_else(|| "as many".to_owned(), |sets| sets.to_string());
+                limit_error(OPERATION, key, Limit::Sets, format!("there are {sets} sets"))
             }
         }
         _ => Error::os(cause, OPERATION, key.to_string()),
@@ -66,12 +44,12 @@ pub(crate) fn sem_create(key: Key, count: usize, access: Access) -> Result<i32> 
 
 pub(crate) fn sem_open(key: Key) -> Result<i32> {
     // SAFETY: no pointers are passed.
-    let id = unsafe { libc::semget(key.0, 0, 0) };
+    let id = unsafe { libc::semget(key_t(key), 0, 0) };
     if id >= 0 { Ok(id) } else { Err(open_error("open System V semaphores", key)) }
 }
 
 /// One semop(2); EINTR, EAGAIN and the rest are the caller's.
-fn operate(id: i32, operations: &mut [libc::sembuf]) -> io::Result<()> {
+pub(crate) fn operate(id: i32, operations: &mut [libc::sembuf]) -> io::Result<()> {
     // SAFETY: the pointer and the length are those of a slice.
     if unsafe { libc::semop(id, operations.as_mut_ptr(), operations.len()) } == 0 {
         return Ok(());
@@ -80,7 +58,7 @@ fn operate(id: i32, operations: &mut [libc::sembuf]) -> io::Result<()> {
 }
 
 fn operation(index: u16, change: i16, undo: Undo, wait: bool) -> libc::sembuf {
-    let undo = if undo == Undo::OnExit { libc::SEM_UNDO } else { 0 };
+    let undo = if undo == Undo::OnExit { SEM_UNDO } else { 0 };
     let wait = if wait { 0 } else { libc::IPC_NOWAIT };
     libc::sembuf { sem_num: index, sem_op: change, sem_flg: (undo | wait) as i16 }
 }
@@ -127,18 +105,11 @@ pub(crate) fn sem_try_wait(id: i32, key: Key, index: u16, undo: Undo) -> Result<
 
 pub(crate) fn sem_wait(id: i32, key: Key, index: u16, undo: Undo, deadline: Option<Instant>) -> Result<bool> {
     loop {
-        let mut operation = operation(index, -1, undo, true);
-        // The kernel refuses what overflows its own arithmetic: wait a year at a time.
-        let timeout = deadline
-            .map(|deadline| clock::timespec(deadline.saturating_duration_since(Instant::now()).min(YEAR)));
-        let timeout = timeout.as_ref().map_or(ptr::null(), ptr::from_ref);
-        // The timeout is relative and monotonic.
-        // SAFETY: one valid operation, and a timeout that is null or lives through the call.
-        let outcome = unsafe { semtimedop(id, &raw mut operation, 1, timeout) };
-        if outcome == 0 {
-            return Ok(true);
-        }
-        let cause = io::Error::last_os_error();
+        let outcome = match deadline {
+            None => operate(id, &mut [operation(index, -1, undo, true)]),
+            Some(deadline) => operate_until(id, operation(index, -1, undo, true), deadline),
+        };
+        let Err(cause) = outcome else { return Ok(true) };
         match cause.raw_os_error() {
             Some(libc::EINTR) => {}
             Some(libc::EAGAIN) => {
@@ -153,7 +124,7 @@ pub(crate) fn sem_wait(id: i32, key: Key, index: u16, undo: Undo, deadline: Opti
 
 pub(crate) fn sem_value(id: i32, key: Key, index: u16) -> Result<u32> {
     // SAFETY: GETVAL reads no further argument.
-    let value = unsafe { libc::semctl(id, i32::from(index), libc::GETVAL) };
+    let value = unsafe { libc::semctl(id, i32::from(index), GETVAL) };
     u32::try_from(value).map_err(|_| use_error(USE, key))
 }
 
@@ -161,7 +132,7 @@ pub(crate) fn sem_set_value(id: i32, key: Key, index: u16, value: u16) -> Result
     // The further argument is `union semun`, a pointer wide, of which SETVAL reads the int.
     let value = libc::c_long::from(value);
     // SAFETY: SETVAL reads an int from the further argument and no pointer.
-    if unsafe { libc::semctl(id, i32::from(index), libc::SETVAL, value) } == 0 {
+    if unsafe { libc::semctl(id, i32::from(index), SETVAL, value) } == 0 {
         return Ok(());
     }
     let cause = io::Error::last_os_error();
@@ -197,23 +168,4 @@ pub(crate) fn sem_remove(id: i32, key: Key) -> Result<()> {
         return Err(use_error("remove System V semaphores", key));
     }
     Ok(())
-}
-
-pub(crate) fn sem_list() -> Result<Vec<SemaphoreStat>> {
-    let lines = listing("sem", "list System V semaphores")?;
-    Ok(lines
-        .iter()
-        .map(|words| {
-            let (key, id, mode) = head(words);
-            SemaphoreStat {
-                id,
-                key,
-                count: u32::try_from(column(words, 3)).unwrap_or(0),
-                owner: u32::try_from(column(words, 4)).unwrap_or(u32::MAX),
-                mode: mode & 0o777,
-                used_at: time(column(words, 8)),
-                changed_at: time(column(words, 9)),
-            }
-        })
-        .collect())
 }

@@ -1,22 +1,19 @@
 //! shmget(2), shmop(2), shmctl(2).
 #![allow(unsafe_code)] // the System V calls of the C library
 
-use super::super::mq::mode;
-use super::{column, common, head, limit, limit_error, listing, open_error, pid, time, use_error, wide};
+use super::{Limit, common, key_t, limit_error, mode, open_error, pid, time, use_error, wide};
 use crate::file::Access;
+use crate::os::sysv_system::{SHM_REMOVED, free_memory, limit, memory_count};
 use crate::sysv::{Key, MemoryStat};
 use crate::{Error, ErrorKind, Result};
 use std::io;
 use std::ptr::{self, NonNull};
 
-/// "Marked for deletion" in the mode, linux/shm.h.
-const SHM_DEST: u32 = 0o1000;
-
 pub(crate) fn shm_create(key: Key, size: usize, access: Access) -> Result<i32> {
     const OPERATION: &str = "create System V segment";
-    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode(access).cast_signed();
+    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode(access);
     // SAFETY: no pointers are passed.
-    let id = unsafe { libc::shmget(key.0, size, flags) };
+    let id = unsafe { libc::shmget(key_t(key), size, flags) };
     if id >= 0 {
         return Ok(id);
     }
@@ -24,19 +21,19 @@ pub(crate) fn shm_create(key: Key, size: usize, access: Access) -> Result<i32> {
     if let Some(error) = common(&cause, OPERATION, key) {
         return Err(error);
     }
-    let max = limit("shmmax");
+    let max = limit(Limit::SegmentLen).now;
     Err(match cause.raw_os_error() {
-        Some(libc::EINVAL | libc::ENOSPC) if max.is_some_and(|max| size as u64 > max) => {
-            limit_error(OPERATION, key, "kernel.shmmax", max, format!("{size} bytes asked for"))
+        Some(libc::EINVAL | libc::ENOSPC | libc::ENOMEM) if max.is_some_and(|max| size as u64 > max) => {
+            limit_error(OPERATION, key, Limit::SegmentLen, format!("{size} bytes asked for"))
         }
         Some(libc::ENOSPC) => {
-            let (segments, most) =
-                (listing("shm", OPERATION).map_or(0, |lines| lines.len() as u64), limit("shmmni"));
-            if most.is_some_and(|most| segments >= most) {
-                limit_error(OPERATION, key, "kernel.shmmni", most, format!("there are {segments} segments"))
-            } else {
+            let (segments, most) = (memory_count(), limit(Limit::Segments).now);
+            if segments.zip(most).is_some_and(|(segments, most)| segments < most) {
                 let what = format!("{size} bytes asked for; the limit counts the pages of all segments");
-                limit_error(OPERATION, key, "kernel.shmall", limit("shmall"), what)
+                limit_error(OPERATION, key, Limit::AllSegments, what)
+            } else {
+                let count = segments.map_or_else(|| "as many".to_owned(), |count| count.to_string());
+                limit_error(OPERATION, key, Limit::Segments, format!("there are {count} segments"))
             }
         }
         Some(libc::ENOMEM) => Error::os(cause, OPERATION, key.to_string())
@@ -46,16 +43,9 @@ pub(crate) fn shm_create(key: Key, size: usize, access: Access) -> Result<i32> {
     })
 }
 
-/// The bytes that the kernel could hand out without swapping, proc_meminfo(5); 0 if it does not say.
-fn free_memory() -> u64 {
-    let text = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:")).unwrap_or_default();
-    line.split_whitespace().next().and_then(|number| number.parse::<u64>().ok()).unwrap_or(0) * 1024
-}
-
 pub(crate) fn shm_open(key: Key) -> Result<i32> {
     // SAFETY: no pointers are passed.
-    let id = unsafe { libc::shmget(key.0, 0, 0) };
+    let id = unsafe { libc::shmget(key_t(key), 0, 0) };
     if id >= 0 { Ok(id) } else { Err(open_error("open System V segment", key)) }
 }
 
@@ -95,7 +85,7 @@ pub(crate) fn shm_stat(id: i32, key: Key) -> Result<MemoryStat> {
         attached_at: time(data.shm_atime),
         detached_at: time(data.shm_dtime),
         changed_at: time(data.shm_ctime),
-        marked_for_deletion: mode & SHM_DEST != 0,
+        marked_for_deletion: mode & SHM_REMOVED != 0,
     })
 }
 
@@ -105,28 +95,4 @@ pub(crate) fn shm_remove(id: i32, key: Key) -> Result<()> {
         return Err(use_error("remove System V segment", key));
     }
     Ok(())
-}
-
-pub(crate) fn shm_list() -> Result<Vec<MemoryStat>> {
-    let lines = listing("shm", "list System V segments")?;
-    Ok(lines
-        .iter()
-        .map(|words| {
-            let (key, id, mode) = head(words);
-            MemoryStat {
-                id,
-                key,
-                size: column(words, 3).cast_unsigned(),
-                creator_pid: pid(column(words, 4)),
-                last_pid: pid(column(words, 5)),
-                attaches: column(words, 6).cast_unsigned(),
-                owner: u32::try_from(column(words, 7)).unwrap_or(u32::MAX),
-                mode: mode & 0o777,
-                attached_at: time(column(words, 11)),
-                detached_at: time(column(words, 12)),
-                changed_at: time(column(words, 13)),
-                marked_for_deletion: mode & SHM_DEST != 0,
-            }
-        })
-        .collect())
 }

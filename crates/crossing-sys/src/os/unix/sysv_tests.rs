@@ -21,7 +21,8 @@ fn keys_of_files_are_those_of_the_c_library() {
         for project in [1, 65, 127, 128, 255, 0x141, -1] {
             // SAFETY: the path ends with NUL.
             let expected = unsafe { libc::ftok(c_path.as_ptr(), project) };
-            assert_eq!(Key::from_path(path, project).expect("key"), Key(expected), "{path} {project}");
+            let found = Key::from_path(path, project).expect("key");
+            assert_eq!(super::key_t(found), expected, "{path} {project}");
         }
     }
     std::fs::remove_file(&link).expect("remove");
