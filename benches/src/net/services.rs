@@ -13,6 +13,7 @@ use std::collections::VecDeque;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Requests before those that are measured.
@@ -23,7 +24,7 @@ const SEVERAL: usize = 16;
 /// What one process does; the peers' program has the same arguments.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Worker {
-    /// `threads`, `tasks` (both over a Unix socket) or `shm`.
+    /// `threads`, `tasks` or `pool`, which is tasks on two threads (these over a Unix socket), or `shm`.
     kind: String,
     /// `serve`, or `ask-N` with N requests in flight.
     role: String,
@@ -52,7 +53,10 @@ impl Worker {
 
 /// One process of a measurement.
 pub fn work(worker: &Worker) {
-    pin(worker.core);
+    // A pool is on both cores.
+    if worker.kind != "pool" {
+        pin(worker.core);
+    }
     if worker.role == "serve" {
         std::thread::spawn(|| {
             let _ = std::io::stdin().read_to_end(&mut Vec::new());
@@ -62,14 +66,18 @@ pub fn work(worker: &Worker) {
     match (worker.kind.as_str(), worker.role.as_str()) {
         ("threads", "serve") => serve_threads(worker),
         ("threads", _) => ask_threads(worker),
-        ("tasks", role) => {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-            let runtime = runtime.expect("a runtime");
-            let local = tokio::task::LocalSet::new();
-            match role {
-                "serve" => local.block_on(&runtime, serve_tasks(worker)),
-                _ => local.block_on(&runtime, ask_tasks(worker)),
-            }
+        ("tasks" | "pool", role) => {
+            let mut builder = match worker.kind.as_str() {
+                "pool" => tokio::runtime::Builder::new_multi_thread(),
+                _ => tokio::runtime::Builder::new_current_thread(),
+            };
+            let runtime = builder.worker_threads(2).enable_all().build().expect("a runtime");
+            // As a task: what blocks a pool is apart from its threads.
+            let work = match role {
+                "serve" => runtime.spawn(serve_tasks(worker.clone())),
+                _ => runtime.spawn(ask_tasks(worker.clone())),
+            };
+            runtime.block_on(work).expect("the work of a task");
         }
         (_, "serve") => serve_shm(worker),
         _ => ask_shm(worker),
@@ -123,8 +131,8 @@ fn ask_threads(worker: &Worker) {
     );
 }
 
-async fn serve_tasks(worker: &Worker) {
-    let server = crossing_net::tokio::Server::bind(&endpoint(worker)).expect("serve");
+async fn serve_tasks(worker: Worker) {
+    let server = crossing_net::tokio::Server::bind(&endpoint(&worker)).expect("serve");
     println!("ready");
     while let Ok(request) = server.recv().await {
         let payload = reply(request.payload());
@@ -132,22 +140,20 @@ async fn serve_tasks(worker: &Worker) {
     }
 }
 
-async fn ask_tasks(worker: &Worker) {
-    let client = crossing_net::tokio::Client::connect(&endpoint(worker)).await.expect("connect");
-    let client = std::rc::Rc::new(client);
+/// Some of the requests, one after the other: from `first` on, one of so many as are in flight.
+async fn ask_some(client: Arc<crossing_net::tokio::Client>, worker: Worker, first: u64, count: u64) {
+    for number in (first..count).step_by(worker.in_flight()) {
+        let back = client.call(&worker.request(number)).await.expect("a reply");
+        worker.check(&back, number);
+    }
+}
+
+async fn ask_tasks(worker: Worker) {
+    let client = crossing_net::tokio::Client::connect(&endpoint(&worker)).await.expect("connect");
+    let client = Arc::new(client);
     let run = async |count: u64| {
-        let in_flight = worker.in_flight();
-        let all: Vec<_> = (0..in_flight as u64)
-            .map(|task| {
-                let (client, worker) = (std::rc::Rc::clone(&client), worker.clone());
-                tokio::task::spawn_local(async move {
-                    for number in (task..count).step_by(in_flight) {
-                        let back = client.call(&worker.request(number)).await.expect("a reply");
-                        worker.check(&back, number);
-                    }
-                })
-            })
-            .collect();
+        let one = |first| tokio::spawn(ask_some(Arc::clone(&client), worker.clone(), first, count));
+        let all: Vec<_> = (0..worker.in_flight() as u64).map(one).collect();
         for task in all {
             task.await.expect("a task that asks");
         }
@@ -297,6 +303,11 @@ pub fn rows(rounds: usize, only: Option<&str>) -> Vec<Row> {
                 add(what, Target::AtMost(0.5), ours, peer, shape);
             }
         }
+    }
+    for in_flight in [1, SEVERAL] {
+        let shape = shape(64, in_flight, 4_000 * in_flight as u64, two);
+        let what = format!("service over unix, {}, tasks on two threads, against tasks on one", shape.name());
+        add(what, Target::None, "pool", "tasks", shape);
     }
     for (len, in_flight, count) in [
         (64, 1, 100_000),
