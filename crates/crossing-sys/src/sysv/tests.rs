@@ -146,19 +146,6 @@ fn memory_of_the_wrong_size_is_refused() {
     assert!(matches!(error.kind(), ErrorKind::LimitReached | ErrorKind::NoSpace { .. }), "{error}");
 }
 
-#[cfg(target_os = "linux")]
-#[test]
-fn limits_are_told_with_how_to_raise_them() {
-    let text = std::fs::read_to_string("/proc/sys/kernel/sem").expect("the kernel's limits");
-    let most = text.split_whitespace().next().expect("a number");
-    let own = Own::new();
-    let values = vec![0; most.parse::<usize>().expect("a number").saturating_add(1).min(1 << 20)];
-    let error = SemaphoreSet::create(own.0, &values, Access::Private).expect_err("too many");
-    assert_eq!(error.kind(), ErrorKind::LimitReached, "{error}");
-    let told = format!("raise the first number of `sysctl kernel.sem` (now {most})");
-    assert!(error.to_string().contains(&told), "{error}");
-}
-
 #[test]
 fn semaphores_count_and_wait() {
     let own = Own::new();

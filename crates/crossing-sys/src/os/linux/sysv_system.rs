@@ -172,3 +172,7 @@ pub(crate) fn queue_list() -> Result<Vec<QueueStat>> {
         })
         .collect())
 }
+
+#[cfg(test)]
+#[path = "sysv_system_tests.rs"]
+mod tests;
