@@ -29,14 +29,69 @@ pub unsafe fn to_shared(from: &[u8], to: *mut u8) {
     unsafe { raw(from.as_ptr(), to, from.len()) }
 }
 
+/// A copy of `bytes`, as fast wherever its memory lies.
+///
+/// # Platform-specific behavior
+/// On some processors (x86-64) a copy forwards to a place 1 to 15 bytes further on than its source, by their offsets in their pages,
+/// takes up to twenty times as long: there it goes backwards.
+#[must_use]
+pub fn copied(bytes: &[u8]) -> Vec<u8> {
+    let copy = Vec::with_capacity(bytes.len());
+    let backwards = bytes.len() >= 4 * PIECE && is_just_behind(bytes.as_ptr(), copy.as_ptr());
+    fill(copy, bytes, backwards)
+}
+
+/// As much as every memcpy that is worth its name loads whole before it stores any of it.
+const PIECE: usize = 256;
+
+/// The empty `copy` with `bytes` in it.
+#[inline]
+fn fill(mut copy: Vec<u8>, bytes: &[u8], backwards: bool) -> Vec<u8> {
+    if backwards {
+        copy.resize(bytes.len(), 0);
+        let pieces = copy.rchunks_mut(PIECE).zip(bytes.rchunks(PIECE));
+        pieces.for_each(|(to, from)| to.copy_from_slice(from));
+    } else {
+        copy.extend_from_slice(bytes);
+    }
+    copy
+}
+
+/// Whether each store of a copy forwards is taken by the processor, which compares offsets in pages first, for one that the next
+/// load needs. Measured on an AMD EPYC, 64 KiB in its own caches: 20 us for a distance of 1 to 15, 1.7 to 2.4 for 16 to 63 but 32,
+/// 1.2 for others, by glibc's memcpy and by `rep movsb`; backwards 1.2 for all.
+#[inline]
+fn is_just_behind(from: *const u8, to: *const u8) -> bool {
+    cfg!(target_arch = "x86_64") && (1..16).contains(&(to.addr().wrapping_sub(from.addr()) % 4096))
+}
+
 #[cfg(target_arch = "x86_64")]
 #[inline]
 unsafe fn raw(from: *const u8, to: *mut u8, len: usize) {
+    if len >= 32 && is_just_behind(from, to) {
+        // SAFETY: as here.
+        return unsafe { raw_backwards(from, to, len) };
+    }
     // SAFETY: both ranges are accessible by the callers' contracts; `rep movsb` with the direction flag clear (the ABI's
     // guarantee) reads and writes exactly `len` bytes.
     unsafe {
         core::arch::asm!("rep movsb", inout("rcx") len => _, inout("rsi") from => _, inout("rdi") to => _,
             options(nostack, preserves_flags));
+    }
+}
+
+/// As [`raw`], from the end, for what [is just behind](is_just_behind); at least 16 bytes.
+#[cfg(target_arch = "x86_64")]
+#[inline(never)]
+unsafe fn raw_backwards(from: *const u8, to: *mut u8, len: usize) {
+    debug_assert!(len >= 16);
+    // SAFETY: both ranges are accessible by the callers' contracts. The loop reads and writes the last 16 bytes that are left, as
+    // long as there are 16, and then the first 16, of which some may be copied twice: none outside of `len`.
+    unsafe {
+        core::arch::asm!(
+            "2:", "movups {x}, [{s} + {n} - 16]", "movups [{d} + {n} - 16], {x}", "sub {n}, 16", "cmp {n}, 16", "jae 2b",
+            "movups {x}, [{s}]", "movups [{d}], {x}",
+            n = inout(reg) len => _, s = in(reg) from, d = in(reg) to, x = out(xmm_reg) _, options(nostack));
     }
 }
 

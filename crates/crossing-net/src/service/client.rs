@@ -8,6 +8,7 @@ use super::turn::Turn;
 use crate::link::Link;
 use crate::{SendHalf, Stream};
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
+use crossing_sys::copy::copied;
 use crossing_sys::wakers::Place;
 use crossing_sys::wakers::Wakers;
 use crossing_sys::{CallError, Error, ErrorKind, Result, ServiceError};
@@ -535,7 +536,7 @@ impl Shared {
                 slot.put(Err(Fault(CallError::ServerDied, Some(text))));
                 return Err(what);
             }
-            (Awaited::One(slot), Ok(Some(payload))) => slot.put(Ok(payload.to_vec())),
+            (Awaited::One(slot), Ok(Some(payload))) => slot.put(Ok(copied(payload))),
             (Awaited::One(slot), Err(fault)) => slot.put(Err(fault)),
             (Awaited::Many(parts), Ok(last)) => parts.end(last, Ok(())),
             (Awaited::Many(parts), Err(fault)) => parts.end(None, Err(fault)),

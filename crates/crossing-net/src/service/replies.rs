@@ -5,6 +5,7 @@
 //! user of a stream, and other replies pass.
 
 use super::client::{CALL, Fault, Shared, late, lock};
+use crossing_sys::copy::copied;
 use crossing_sys::{Error, ErrorKind, Result};
 use crossing_wire::service::{CALL_LEN, Call as Message};
 use std::collections::VecDeque;
@@ -43,7 +44,7 @@ impl Parts {
             return Err("it sent more parts than it may".to_owned());
         };
         state.allowed = allowed;
-        state.waiting.push_back(payload.to_vec());
+        state.waiting.push_back(copied(payload));
         self.came.notify_one();
         if let Some(waker) = state.waker.take() {
             waker.wake();

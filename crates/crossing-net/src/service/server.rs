@@ -8,6 +8,7 @@ use crate::link::Link;
 use crate::{Endpoint, Listener, Peer, RecvHalf, SendHalf, Stream};
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 use ::tokio::runtime::Handle;
+use crossing_sys::copy::copied;
 use crossing_sys::local::Wait;
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 use crossing_sys::wakers::Place;
@@ -640,7 +641,7 @@ impl Shared {
         let request = Request {
             connection: Arc::clone(connection),
             id,
-            payload: payload.to_vec(),
+            payload: copied(payload),
             deadline,
             ticket,
             answered: false,
