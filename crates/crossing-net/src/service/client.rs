@@ -7,8 +7,8 @@ use super::turn::Turn;
 #[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 use crate::link::Link;
 use crate::{SendHalf, Stream};
-#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 use crossing_sys::copy::copied;
+#[cfg(all(feature = "tokio", unix, not(crossing_os_stub)))]
 use crossing_sys::wakers::Place;
 use crossing_sys::wakers::Wakers;
 use crossing_sys::{CallError, Error, ErrorKind, Result, ServiceError};
