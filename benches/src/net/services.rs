@@ -72,7 +72,7 @@ pub fn work(worker: &Worker) {
                 _ => tokio::runtime::Builder::new_current_thread(),
             };
             let runtime = builder.worker_threads(2).enable_all().build().expect("a runtime");
-            // As a task: what blocks a pool is apart from its threads.
+            // As a task: the thread that blocks on it is none of a pool's.
             let work = match role {
                 "serve" => runtime.spawn(serve_tasks(worker.clone())),
                 _ => runtime.spawn(ask_tasks(worker.clone())),

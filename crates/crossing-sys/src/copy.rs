@@ -33,7 +33,11 @@ pub unsafe fn to_shared(from: &[u8], to: *mut u8) {
 ///
 /// # Platform-specific behavior
 /// On some processors (x86-64) a copy forwards to a place 1 to 15 bytes further on than its source, by their offsets in their pages,
-/// takes up to twenty times as long: there it goes backwards.
+/// takes up to twenty times as long: there it goes backwards. The example `copies` of this crate shows it.
+///
+/// ```
+/// assert_eq!(crossing_sys::copy::copied(b"bytes"), b"bytes");
+/// ```
 #[must_use]
 pub fn copied(bytes: &[u8]) -> Vec<u8> {
     let copy = Vec::with_capacity(bytes.len());
@@ -59,7 +63,7 @@ fn fill(mut copy: Vec<u8>, bytes: &[u8], backwards: bool) -> Vec<u8> {
 
 /// Whether each store of a copy forwards is taken by the processor, which compares offsets in pages first, for one that the next
 /// load needs. Measured on an AMD EPYC, 64 KiB in its own caches: 20 us for a distance of 1 to 15, 1.7 to 2.4 for 16 to 63 but 32,
-/// 1.2 for others, by glibc's memcpy and by `rep movsb`; backwards 1.2 for all.
+/// 1.2 for others, by glibc's memcpy and by `rep movsb`; backwards 1.2 to 1.8 for all.
 #[inline]
 fn is_just_behind(from: *const u8, to: *const u8) -> bool {
     cfg!(target_arch = "x86_64") && (1..16).contains(&(to.addr().wrapping_sub(from.addr()) % 4096))
@@ -69,7 +73,7 @@ fn is_just_behind(from: *const u8, to: *const u8) -> bool {
 #[inline]
 unsafe fn raw(from: *const u8, to: *mut u8, len: usize) {
     if len >= 32 && is_just_behind(from, to) {
-        // SAFETY: as here.
+        // SAFETY: the callers' contracts, and more than 16 bytes.
         return unsafe { raw_backwards(from, to, len) };
     }
     // SAFETY: both ranges are accessible by the callers' contracts; `rep movsb` with the direction flag clear (the ABI's

@@ -6,7 +6,7 @@
 //! # Platform-specific behavior
 //! Linux: sysvipc(7). FreeBSD and macOS (type-checked only): the same, but the lists of all objects are
 //! [`crate::ErrorKind::Unsupported`], a wait for a semaphore that has a deadline looks again every 4 ms at most, and a queue holds
-//! 2 KiB unless that is raised (FreeBSD) and forty are the most (macOS). Windows: [`crate::ErrorKind::Unsupported`].
+//! 2 KiB where the system's limit was not raised (macOS has no way to). Windows: [`crate::ErrorKind::Unsupported`].
 
 mod key;
 mod memory;

@@ -3,9 +3,10 @@
 
 use crate::file::{Access, Handle};
 use crate::mq::{Attributes, Direction, Received, RecvError, SendError};
+use crate::os::unix::directory::mode_of;
 use crate::{Bytes, Error, ErrorKind, Result};
 use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::fs::{Mode, fchmod, fstat};
+use rustix::fs::{fchmod, fstat};
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
@@ -26,14 +27,6 @@ fn flags(direction: Direction) -> libc::c_int {
         Direction::Receive => libc::O_RDONLY,
     };
     direction | libc::O_NONBLOCK | libc::O_CLOEXEC
-}
-
-pub(super) fn mode(access: Access) -> u32 {
-    match access {
-        Access::Private => 0o600,
-        Access::Group => 0o660,
-        Access::World => 0o666,
-    }
 }
 
 fn zero_attributes() -> libc::mq_attr {
@@ -62,7 +55,7 @@ pub(crate) fn create(
     // SAFETY: mq_open returned it, on Linux a descriptor (mq_overview(7)), and nobody else has it.
     let fd = unsafe { OwnedFd::from_raw_fd(fd) };
     // The umask took bits off the mode: this puts back what was asked for.
-    if let Err(cause) = fchmod(&fd, Mode::from_raw_mode(mode(access))) {
+    if let Err(cause) = fchmod(&fd, mode_of(access)) {
         let _ = unlink(name);
         return Err(Error::os(cause.into(), OPERATION, name).detail("its permissions could not be set"));
     }

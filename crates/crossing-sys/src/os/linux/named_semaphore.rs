@@ -1,9 +1,9 @@
 //! sem_overview(7).
 #![allow(unsafe_code)] // sem_* of the C library, one of them found by dlsym
 
-use super::mq::mode;
 use crate::file::Access;
 use crate::os::unix::clock;
+use crate::os::unix::directory::mode_of;
 use crate::{Error, ErrorKind, Result};
 use rustix::fs::{Mode, OFlags, fchmod, fstat, statvfs};
 use std::ffi::CString;
@@ -73,7 +73,8 @@ pub(crate) fn create(name: &str, value: u32, access: Access) -> Result<Semaphore
     let c_name = c_name(OPERATION, name)?;
     let flags = libc::O_CREAT | libc::O_EXCL;
     // SAFETY: the name ends with NUL; a mode and a value follow, as O_CREAT demands.
-    let pointer = unsafe { libc::sem_open(c_name.as_ptr(), flags, mode(Access::Private), value) };
+    let pointer =
+        unsafe { libc::sem_open(c_name.as_ptr(), flags, mode_of(Access::Private).as_raw_mode(), value) };
     let semaphore = opened(pointer, OPERATION, name)?;
     if let Err(cause) = widen(name, access) {
         let _ = unlink(name);
@@ -94,7 +95,7 @@ fn widen(name: &str, access: Access) -> io::Result<()> {
     if stat.st_uid != rustix::process::geteuid().as_raw() || stat.st_nlink != 1 {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    Ok(fchmod(&file, Mode::from_raw_mode(mode(access)))?)
+    Ok(fchmod(&file, mode_of(access))?)
 }
 
 pub(crate) fn open(name: &str, own_only: bool) -> Result<Semaphore> {

@@ -74,25 +74,6 @@ fn listing(file: &str, operation: &'static str) -> Result<Vec<Vec<String>>> {
     Ok(text.lines().skip(1).map(|line| line.split_whitespace().map(str::to_owned).collect()).collect())
 }
 
-fn count(file: &str) -> Option<u64> {
-    listing(file, "count System V objects").ok().map(|lines| lines.len() as u64)
-}
-
-/// How many segments there are, if that can be told.
-pub(crate) fn memory_count() -> Option<u64> {
-    count("shm")
-}
-
-/// How many sets of semaphores there are, if that can be told.
-pub(crate) fn set_count() -> Option<u64> {
-    count("sem")
-}
-
-/// How many queues there are, if that can be told.
-pub(crate) fn queue_count() -> Option<u64> {
-    count("msg")
-}
-
 /// A column of a listing as a number; one that is missing or odd counts as 0.
 fn column(words: &[String], index: usize) -> i64 {
     words.get(index).and_then(|word| word.parse().ok()).unwrap_or(0)

@@ -14,8 +14,9 @@ pub(crate) use semaphore::*;
 
 use crate::file::Access;
 use crate::os::sysv_system::limit;
+use crate::os::unix::directory::mode_of;
 use crate::sysv::Key;
-use crate::{Error, ErrorKind};
+use crate::{Error, ErrorKind, Result};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -32,13 +33,11 @@ pub(crate) fn user() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// The permissions of a new object.
-fn mode(access: Access) -> i32 {
-    match access {
-        Access::Private => 0o600,
-        Access::Group => 0o660,
-        Access::World => 0o666,
-    }
+/// The flags that make a new object.
+fn creation(access: Access) -> i32 {
+    // Nine bits, in a type that is not as wide everywhere.
+    let mode = i32::try_from(mode_of(access).as_raw_mode()).unwrap_or(0);
+    libc::IPC_CREAT | libc::IPC_EXCL | mode
 }
 
 /// A key as the C library takes it: it has 64 bits on FreeBSD, the sign's.
@@ -131,6 +130,24 @@ fn use_error_of(cause: io::Error, operation: &'static str, key: Key) -> Error {
 fn open_error(operation: &'static str, key: Key) -> Error {
     let cause = io::Error::last_os_error();
     common(&cause, operation, key).unwrap_or_else(|| Error::os(cause, operation, key.to_string()))
+}
+
+/// The error of creating one object more, where there are as many as in `list`, if that can be told. `all`: what else that may run
+/// into, if there is such a thing, and how that is said.
+fn count_error<T>(
+    operation: &'static str,
+    key: Key,
+    list: Result<Vec<T>>,
+    figure: Limit,
+    all: Option<(Limit, String)>,
+) -> Error {
+    let count = list.ok().map(|list| list.len() as u64);
+    let has_room = count.zip(limit(figure).now).is_some_and(|(count, most)| count < most);
+    match (all, count) {
+        (Some((all, what)), _) if has_room => limit_error(operation, key, all, what),
+        (_, Some(count)) => limit_error(operation, key, figure, format!("there are {count} already")),
+        (_, None) => limit_error(operation, key, figure, "there are as many as there may be".to_owned()),
+    }
 }
 
 /// The error of creating an object: a limit, told with its present value.

@@ -74,18 +74,3 @@ pub(crate) fn set_list() -> Result<Vec<SemaphoreStat>> {
 pub(crate) fn queue_list() -> Result<Vec<QueueStat>> {
     no_list("list System V queues")
 }
-
-/// How many segments there are, if that can be told.
-pub(crate) fn memory_count() -> Option<u64> {
-    None
-}
-
-/// How many sets of semaphores there are, if that can be told.
-pub(crate) fn set_count() -> Option<u64> {
-    None
-}
-
-/// How many queues there are, if that can be told.
-pub(crate) fn queue_count() -> Option<u64> {
-    None
-}

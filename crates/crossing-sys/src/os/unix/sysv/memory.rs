@@ -1,9 +1,12 @@
 //! shmget(2), shmop(2), shmctl(2).
 #![allow(unsafe_code)] // the System V calls of the C library
 
-use super::{Limit, common, key_t, limit_error, mode, open_error, pid, time, use_error, wide};
+use super::{
+    Limit, common, count_error, creation, key_t, limit_error, open_error, pid, shm_list, time, use_error,
+    wide,
+};
 use crate::file::Access;
-use crate::os::sysv_system::{SHM_REMOVED, free_memory, limit, memory_count};
+use crate::os::sysv_system::{SHM_REMOVED, free_memory, limit};
 use crate::sysv::{Key, MemoryStat};
 use crate::{Error, ErrorKind, Result};
 use std::io;
@@ -11,9 +14,8 @@ use std::ptr::{self, NonNull};
 
 pub(crate) fn shm_create(key: Key, size: usize, access: Access) -> Result<i32> {
     const OPERATION: &str = "create System V segment";
-    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode(access);
     // SAFETY: no pointers are passed.
-    let id = unsafe { libc::shmget(key_t(key), size, flags) };
+    let id = unsafe { libc::shmget(key_t(key), size, creation(access)) };
     if id >= 0 {
         return Ok(id);
     }
@@ -27,14 +29,8 @@ pub(crate) fn shm_create(key: Key, size: usize, access: Access) -> Result<i32> {
             limit_error(OPERATION, key, Limit::SegmentLen, format!("{size} bytes asked for"))
         }
         Some(libc::ENOSPC) => {
-            let (segments, most) = (memory_count(), limit(Limit::Segments).now);
-            if segments.zip(most).is_some_and(|(segments, most)| segments < most) {
-                let what = format!("{size} bytes asked for; the limit counts the pages of all segments");
-                limit_error(OPERATION, key, Limit::AllSegments, what)
-            } else {
-                let count = segments.map_or_else(|| "as many".to_owned(), |count| count.to_string());
-                limit_error(OPERATION, key, Limit::Segments, format!("there are {count} segments"))
-            }
+            let what = format!("{size} bytes asked for; the limit counts the pages of all segments");
+            count_error(OPERATION, key, shm_list(), Limit::Segments, Some((Limit::AllSegments, what)))
         }
         Some(libc::ENOMEM) => Error::os(cause, OPERATION, key.to_string())
             .kinded(ErrorKind::NoSpace { need: size as u64, have: free_memory() })

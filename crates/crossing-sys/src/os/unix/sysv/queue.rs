@@ -2,11 +2,12 @@
 #![allow(unsafe_code)] // the System V calls of the C library
 
 use super::{
-    Limit, common, gone, key_t, limit_error, mode, open_error, pid, time, use_error, use_error_of, wide,
+    Limit, common, count_error, creation, gone, key_t, limit_error, msg_list, open_error, pid, time,
+    use_error, use_error_of, wide,
 };
 use crate::file::Access;
 use crate::mq::{Direction, RecvError, SendError};
-use crate::os::sysv_system::{self as system, limit, queue_count};
+use crate::os::sysv_system::{self as system, limit};
 use crate::sysv::{Key, Message, QueueStat, Select};
 use crate::{Error, ErrorKind, Result};
 use std::cell::RefCell;
@@ -40,9 +41,8 @@ pub(crate) fn msg_max_len() -> usize {
 
 pub(crate) fn msg_create(key: Key, access: Access) -> Result<i32> {
     const OPERATION: &str = "create System V queue";
-    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode(access);
     // SAFETY: no pointers are passed.
-    let id = unsafe { system::msgget(key_t(key), flags) };
+    let id = unsafe { system::msgget(key_t(key), creation(access)) };
     if id >= 0 {
         return Ok(id);
     }
@@ -51,10 +51,7 @@ pub(crate) fn msg_create(key: Key, access: Access) -> Result<i32> {
         return Err(error);
     }
     Err(match cause.raw_os_error() {
-        Some(libc::ENOSPC) => {
-            let count = queue_count().map_or_else(|| "as many".to_owned(), |count| count.to_string());
-            limit_error(OPERATION, key, Limit::Queues, format!("there are {count} queues"))
-        }
+        Some(libc::ENOSPC) => count_error(OPERATION, key, msg_list(), Limit::Queues, None),
         _ => Error::os(cause, OPERATION, key.to_string()),
     })
 }

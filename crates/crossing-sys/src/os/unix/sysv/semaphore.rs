@@ -1,9 +1,11 @@
 //! semget(2), semop(2), semctl(2).
 #![allow(unsafe_code)] // the System V calls of the C library
 
-use super::{Limit, common, gone, key_t, limit_error, mode, open_error, time, use_error};
+use super::{
+    Limit, common, count_error, creation, gone, key_t, limit_error, open_error, sem_list, time, use_error,
+};
 use crate::file::Access;
-use crate::os::sysv_system::{GETVAL, SEM_UNDO, SETVAL, limit, operate_until, set_count};
+use crate::os::sysv_system::{GETVAL, SEM_UNDO, SETVAL, operate_until};
 use crate::sysv::{Key, SemaphoreStat, Undo};
 use crate::{Error, ErrorKind, Result};
 use std::io;
@@ -13,10 +15,9 @@ const USE: &str = "use System V semaphore";
 
 pub(crate) fn sem_create(key: Key, count: usize, access: Access) -> Result<i32> {
     const OPERATION: &str = "create System V semaphores";
-    let flags = libc::IPC_CREAT | libc::IPC_EXCL | mode(access);
     let wanted = i32::try_from(count).unwrap_or(i32::MAX);
     // SAFETY: no pointers are passed.
-    let id = unsafe { libc::semget(key_t(key), wanted, flags) };
+    let id = unsafe { libc::semget(key_t(key), wanted, creation(access)) };
     if id >= 0 {
         return Ok(id);
     }
@@ -29,14 +30,8 @@ pub(crate) fn sem_create(key: Key, count: usize, access: Access) -> Result<i32> 
             limit_error(OPERATION, key, Limit::SetLen, format!("{count} semaphores in a set asked for"))
         }
         Some(libc::ENOSPC) => {
-            let (sets, most) = (set_count(), limit(Limit::Sets).now);
-            if sets.zip(most).is_some_and(|(sets, most)| sets < most) {
-                let what = format!("{count} semaphores asked for; the limit counts those of all sets");
-                limit_error(OPERATION, key, Limit::Semaphores, what)
-            } else {
-                let sets = sets.map_or_else(|| "as many".to_owned(), |sets| sets.to_string());
-                limit_error(OPERATION, key, Limit::Sets, format!("there are {sets} sets"))
-            }
+            let what = format!("{count} semaphores asked for; the limit counts those of all sets");
+            count_error(OPERATION, key, sem_list(), Limit::Sets, Some((Limit::Semaphores, what)))
         }
         _ => Error::os(cause, OPERATION, key.to_string()),
     })
